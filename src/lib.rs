@@ -1,4 +1,6 @@
 //! x
 #![deny(unsafe_code)]
+pub mod access;
 pub mod kernel;
 pub mod perf_data;
+pub mod process;
