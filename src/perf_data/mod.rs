@@ -67,7 +67,7 @@ pub use record::{
     CpuMode, MISC_BUILD_ID_SIZE, MISC_EXEC, MISC_MMAP_BUILD_ID, MISC_MMAP_DATA, RECORD_HEADER_SIZE,
     RawRecord, RecordType,
 };
-pub use recording::{Batch, Event, Recording, SampleError};
+pub use recording::{Batch, Event, Recording, SampleError, SamplePosition};
 pub use sample::{BranchStack, Registers, Sample, SampleFormat, UserStack};
 pub use sample_id::SampleId;
 pub use user_records::{

@@ -45,6 +45,15 @@ pub struct Batch {
     pub samples: u64,
 }
 
+/// Where a sample is. Positions are ordered as the samples are in the recording.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SamplePosition {
+    /// Samples before it.
+    pub ordinal: u64,
+    chunk: u32,
+    offset: usize,
+}
+
 /// A piece of records in memory: a file's data section, or what one compressed record held.
 #[derive(Debug)]
 struct Chunk<'a> {
@@ -210,25 +219,37 @@ impl<'a> Recording<'a> {
         &self.batches
     }
 
-    /// The samples of one batch, each with its ordinal in the recording.
+    /// The samples of one batch, each with its place in the recording.
     #[inline]
-    pub fn samples<'r>(&'r self, batch: &Batch) -> impl Iterator<Item = (u64, RawRecord<'r>)> {
+    pub fn samples<'r>(
+        &'r self,
+        batch: &Batch,
+    ) -> impl Iterator<Item = (SamplePosition, RawRecord<'r>)> + use<'r, 'a> {
         let chunk = self.chunks.get(batch.chunk);
         let bytes: &'r [u8] = chunk.map_or(&[], |chunk| &chunk.bytes);
         let base = chunk.map_or(0, |chunk| chunk.base);
         let (mut position, end, mut ordinal) = (batch.start, batch.end, batch.first_sample);
+        let chunk = batch.chunk as u32;
         let order = self.order;
         std::iter::from_fn(move || {
             while position < end {
-                let (record, next) = frame(bytes, position, order, base).ok()?;
+                let offset = position;
+                let (record, next) = frame(bytes, offset, order, base).ok()?;
                 position = next;
                 if record.kind == RecordType::SAMPLE {
                     ordinal += 1;
-                    return Some((ordinal - 1, record));
+                    return Some((SamplePosition { ordinal: ordinal - 1, chunk, offset }, record));
                 }
             }
             None
         })
+    }
+
+    /// A sample that was met before.
+    pub fn sample_at(&self, position: SamplePosition) -> Option<RawRecord<'_>> {
+        let chunk = self.chunks.get(position.chunk as usize)?;
+        let framed = frame(&chunk.bytes, position.offset, self.order, chunk.base);
+        framed.ok().map(|(record, _)| record)
     }
 
     /// Decodes a sample: the index of its event, and its fields.

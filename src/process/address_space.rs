@@ -25,6 +25,11 @@ struct Range {
 }
 
 impl AddressSpace {
+    /// The space of a new process, which sees what its parent had at the time of the fork.
+    pub(super) fn forked(parent: Option<(usize, u64)>) -> Self {
+        Self { parent, ..Self::default() }
+    }
+
     /// Adds mapping number `mapping` at [start, end) from `time` on. Times must not descend.
     pub(super) fn insert(&mut self, start: u64, end: u64, time: u64, mapping: u32) {
         if start >= end {

@@ -193,7 +193,7 @@ impl Processes {
                     let inherits = record.misc & MISC_EXEC == 0;
                     let parent = inherits.then(|| (self.current_space(task.ppid), time));
                     let space = self.spaces.len();
-                    self.spaces.push(AddressSpace { parent, ..AddressSpace::default() });
+                    self.spaces.push(AddressSpace::forked(parent));
                     self.by_pid.entry(task.pid).or_default().push((time, space));
                 }
             }

@@ -1,0 +1,222 @@
+//! Cache lines: size, address, offset, and which accesses meet on one.
+
+use std::str::FromStr;
+
+use rustc_hash::FxHashMap;
+
+use crate::access::MemoryAccess;
+use crate::perf_data::{CpuMode, Features};
+use crate::process::{Mapping, MemoryKind, Processes};
+
+/// Bytes of a cache line: a power of two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct LineSize(u64);
+
+impl LineSize {
+    /// What nearly every machine has.
+    pub const DEFAULT: Self = Self(64);
+
+    /// A line of `bytes`, which must be a power of two from 16 to 4096.
+    pub fn new(bytes: u64) -> Option<Self> {
+        (bytes.is_power_of_two() && (16..=4096).contains(&bytes)).then_some(Self(bytes))
+    }
+
+    /// The line size that a recording tells, from its own feature or the description of its
+    /// first-level data cache.
+    pub fn of_recording(features: &Features) -> Option<Self> {
+        let from_cache = features
+            .caches
+            .iter()
+            .filter(|cache| cache.kind != "Instruction")
+            .min_by_key(|cache| cache.level)
+            .map(|cache| cache.line_size);
+        features.cache_line_size.or(from_cache).and_then(|bytes| Self::new(u64::from(bytes)))
+    }
+
+    /// Bytes.
+    pub fn bytes(self) -> u64 {
+        self.0
+    }
+
+    /// Twice as large, for CPUs that fetch lines in pairs.
+    #[must_use]
+    pub fn doubled(self) -> Self {
+        Self(self.0 * 2)
+    }
+
+    /// The first address of the line that holds `address`.
+    #[inline]
+    pub fn line_of(self, address: u64) -> LineAddress {
+        LineAddress(address & !(self.0 - 1))
+    }
+
+    /// Where in its line `address` is.
+    #[inline]
+    pub fn offset_of(self, address: u64) -> LineOffset {
+        LineOffset((address & (self.0 - 1)) as u16)
+    }
+}
+
+impl FromStr for LineSize {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let size = text.parse().ok().and_then(Self::new);
+        size.ok_or_else(|| format!("\"{text}\" is not a line size: give 64, 128 or 256"))
+    }
+}
+
+/// The first address of a cache line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct LineAddress(pub u64);
+
+/// A place in a cache line, bytes from its start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct LineOffset(pub u16);
+
+/// What makes two accesses meet on one line: whose memory it is, and where in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LineKey {
+    space: u64,
+    address: u64,
+}
+
+const KIND: u32 = 56;
+const MODE: u32 = 60;
+const UNMAPPED: u64 = 0;
+const PROCESS: u64 = 1 << KIND;
+const OBJECT: u64 = 2 << KIND;
+const KERNEL: u64 = 3 << KIND;
+
+/// Finds mappings and line keys of accesses.
+#[derive(Debug)]
+pub struct Identity<'p> {
+    processes: &'p Processes,
+    line_size: LineSize,
+    /// A number for the mapped object of each mapping.
+    objects: Vec<u32>,
+}
+
+impl<'p> Identity<'p> {
+    /// For one recording and line size.
+    pub fn new(processes: &'p Processes, line_size: LineSize) -> Self {
+        let mut numbers = FxHashMap::default();
+        let objects = processes
+            .mappings()
+            .iter()
+            .map(|mapping| {
+                let next = numbers.len() as u32;
+                *numbers.entry(mapping.object).or_insert(next)
+            })
+            .collect();
+        Self { processes, line_size, objects }
+    }
+
+    /// The line size.
+    pub fn line_size(&self) -> LineSize {
+        self.line_size
+    }
+
+    /// The processes.
+    pub fn processes(&self) -> &'p Processes {
+        self.processes
+    }
+
+    /// The mapping of an access's instruction: the kernel's, else the process's.
+    #[inline]
+    pub fn code_mapping(&self, access: &MemoryAccess) -> Option<u32> {
+        let address = access.code.0;
+        self.processes
+            .find_kernel(address, access.time)
+            .or_else(|| self.processes.find_user(access.pid, address, access.time))
+    }
+
+    /// The mapping of an access's data as perf looks it up: where the *instruction* ran decides, so
+    /// a kernel access to user memory has none.
+    #[inline]
+    pub fn perf_data_mapping(&self, access: &MemoryAccess) -> Option<u32> {
+        match access.mode {
+            CpuMode::Kernel => self.processes.find_kernel(access.data.0, access.time),
+            CpuMode::User => self.processes.find_user(access.pid, access.data.0, access.time),
+            _ => None,
+        }
+    }
+
+    /// Which line perf puts an access on.
+    pub fn perf_key(&self, access: &MemoryAccess, mapping: Option<u32>) -> LineKey {
+        let mode = (access.mode as u64) << MODE;
+        let found = mapping.and_then(|number| Some((number, self.processes.mapping(number)?)));
+        let (space, address) = match found {
+            None => (UNMAPPED, access.data.0),
+            Some((_, mapping))
+                if access.mode != CpuMode::Kernel && mapping.is_private_anonymous() =>
+            {
+                (PROCESS | u64::from(access.pid.0), mapping.perf_address(access.data.0))
+            }
+            Some((number, mapping)) => {
+                let object = self.objects.get(number as usize).copied().unwrap_or(0);
+                (OBJECT | u64::from(object), mapping.perf_address(access.data.0))
+            }
+        };
+        LineKey { space: mode | space, address: self.line_size.line_of(address).0 }
+    }
+
+    /// The mapping of an access's data by the address itself.
+    #[inline]
+    pub fn data_mapping(&self, access: &MemoryAccess) -> Option<u32> {
+        match is_kernel_address(access.data.0) {
+            true => self.processes.find_kernel(access.data.0, access.time),
+            false => self.processes.find_user(access.pid, access.data.0, access.time),
+        }
+    }
+
+    /// Which line an access is on, and whether another process may know the same line by another
+    /// key, which the physical address then tells.
+    ///
+    /// Private memory belongs to its process, shared memory to what is mapped, so that two processes
+    /// meet on a shared segment wherever each has mapped it. A kernel access to a user address joins
+    /// the user's line.
+    pub fn key(&self, access: &MemoryAccess, mapping: Option<u32>) -> (LineKey, bool) {
+        let address = access.data.0;
+        let line = |address| self.line_size.line_of(address).0;
+        if matches!(access.mode, CpuMode::GuestKernel | CpuMode::GuestUser) {
+            let space = (access.mode as u64) << MODE | u64::from(access.pid.0);
+            return (LineKey { space, address: line(address) }, false);
+        }
+        if is_kernel_address(address) {
+            return (LineKey { space: KERNEL, address: line(address) }, false);
+        }
+        let found = mapping.and_then(|number| Some((number, self.processes.mapping(number)?)));
+        if let Some((number, mapping)) = found
+            && mapping.is_shared
+            && !mapping.object.is_zero()
+        {
+            let object = self.objects.get(number as usize).copied().unwrap_or(0);
+            let key = LineKey {
+                space: OBJECT | u64::from(object),
+                address: line(mapping.file_offset(address)),
+            };
+            return (key, false);
+        }
+        let space = self.processes.space(access.pid, access.time);
+        // A process of which the recording knows nothing is told apart by its id.
+        let space = space.map_or(1 << 55 | u64::from(access.pid.0), |space| space.as_u64());
+        let is_doubtful =
+            found.is_none_or(|(_, mapping)| mapping.kind == MemoryKind::File || mapping.is_shared);
+        (
+            LineKey { space: PROCESS | space & ((1 << KIND) - 1), address: line(address) },
+            is_doubtful,
+        )
+    }
+
+    /// The mapping with this number.
+    pub fn mapping(&self, number: Option<u32>) -> Option<&'p Mapping> {
+        self.processes.mapping(number?)
+    }
+}
+
+/// On all 64-bit machines with a recorder the kernel has the upper half.
+#[inline]
+fn is_kernel_address(address: u64) -> bool {
+    address >> 63 == 1
+}

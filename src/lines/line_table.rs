@@ -1,0 +1,242 @@
+//! Our own table: the contended lines, and who does what where on each.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rustc_hash::FxHashMap;
+
+use super::gather::LineAccess;
+use super::line::{LineAddress, LineOffset, LineSize};
+use crate::access::{C2cStats, CodeAddress, MemoryAccess, Source};
+use crate::perf_data::{CpuMode, SamplePosition};
+use crate::process::{Cpu, Pid, Tid, Time};
+
+/// What an access does to the line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum AccessKind {
+    /// Reads.
+    Load,
+    /// Writes.
+    Store,
+}
+
+/// Count and sum of latencies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LatencySum {
+    /// Loads with a latency.
+    pub count: u64,
+    /// Their cycles.
+    pub cycles: u64,
+}
+
+impl LatencySum {
+    fn add(&mut self, cycles: u64) {
+        self.count += u64::from(cycles > 0);
+        self.cycles += cycles;
+    }
+
+    /// The mean, where there is one.
+    pub fn mean(&self) -> Option<f64> {
+        (self.count > 0).then(|| self.cycles as f64 / self.count as f64)
+    }
+}
+
+/// The code of an access, the same in every process that maps it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum CodeKey {
+    /// In an image, by the object's number and the offset in its file.
+    Image(u64, u64),
+    /// Elsewhere, in one process.
+    Process(Pid, CodeAddress),
+}
+
+/// One instruction at one offset of a line.
+#[derive(Debug, Clone)]
+pub struct AccessSite {
+    /// Offset in the line.
+    pub offset: LineOffset,
+    /// What it does.
+    pub kind: AccessKind,
+    /// Its address, as its first sample had it.
+    pub code: CodeAddress,
+    /// The mapping of that address.
+    pub mapping: Option<u32>,
+    /// Whether kernel or user code.
+    pub mode: CpuMode,
+    /// Samples.
+    pub samples: u64,
+    /// Loads that another cache served.
+    pub contended: u64,
+    /// perf's counters.
+    pub stats: C2cStats,
+    /// Samples by thread.
+    pub threads: BTreeMap<(Pid, Tid), u64>,
+    /// CPUs it ran on.
+    pub cpus: BTreeSet<Cpu>,
+    /// Latencies of its loads, by source.
+    pub latencies: BTreeMap<Source, LatencySum>,
+    /// The last sample's time, for names of threads.
+    pub last_time: Time,
+    /// Its samples, for their call chains; filled when asked for.
+    pub positions: Vec<SamplePosition>,
+}
+
+/// A contended line.
+#[derive(Debug, Clone)]
+pub struct ContendedLine {
+    /// Address, as its first sample had it.
+    pub address: LineAddress,
+    /// The process of its first sample.
+    pub pid: Pid,
+    /// Whether accesses come from several processes.
+    pub is_between_processes: bool,
+    /// The mapping of the data of its first sample.
+    pub data_mapping: Option<u32>,
+    /// Loads and stores.
+    pub samples: u64,
+    /// Loads that another cache served.
+    pub contended: u64,
+    /// Cycles that those loads took.
+    pub contended_cycles: u64,
+    /// perf's counters, over this line's accesses.
+    pub stats: C2cStats,
+    /// Who does what where: by offset, then the busiest first.
+    pub sites: Vec<AccessSite>,
+}
+
+/// Which key decides the order of lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum SortKey {
+    /// Cycles of contended loads, or their number where nothing has latencies.
+    Cost,
+    /// Contended loads.
+    Hitm,
+    /// All samples.
+    Samples,
+    /// Stores.
+    Stores,
+    /// Address.
+    Address,
+}
+
+impl ContendedLine {
+    /// Makes a line from its accesses, which come in time order.
+    pub fn of(
+        accesses: &[LineAccess],
+        line_size: LineSize,
+        code_mapping: impl Fn(&LineAccess) -> Option<u32>,
+        code_place: impl Fn(u32, CodeAddress) -> Option<(u64, u64)>,
+        stats_of: impl Fn(&MemoryAccess) -> C2cStats,
+        keep_samples: bool,
+    ) -> Option<Self> {
+        let first = accesses.first()?;
+        let mut line = Self {
+            address: line_size.line_of(first.access.data.0),
+            pid: first.access.pid,
+            is_between_processes: accesses.iter().any(|it| it.access.pid != first.access.pid),
+            data_mapping: first.data_mapping,
+            samples: accesses.len() as u64,
+            contended: 0,
+            contended_cycles: 0,
+            stats: C2cStats::default(),
+            sites: Vec::new(),
+        };
+        let mut index = FxHashMap::default();
+        for item in accesses {
+            let access = &item.access;
+            let mapping = code_mapping(item);
+            let code = mapping
+                .and_then(|number| code_place(number, access.code))
+                .map_or(CodeKey::Process(access.pid, access.code), |(object, offset)| {
+                    CodeKey::Image(object, offset)
+                });
+            let kind = if access.source.is_store() { AccessKind::Store } else { AccessKind::Load };
+            let offset = line_size.offset_of(access.data.0);
+            let at = *index.entry((offset, kind, code, access.mode)).or_insert_with(|| {
+                line.sites.push(AccessSite {
+                    offset,
+                    kind,
+                    code: access.code,
+                    mapping,
+                    mode: access.mode,
+                    samples: 0,
+                    contended: 0,
+                    stats: C2cStats::default(),
+                    threads: BTreeMap::new(),
+                    cpus: BTreeSet::new(),
+                    latencies: BTreeMap::new(),
+                    last_time: access.time,
+                    positions: Vec::new(),
+                });
+                line.sites.len() - 1
+            });
+            let site = &mut line.sites[at];
+            let stats = stats_of(access);
+            site.add(access, &stats, keep_samples);
+            line.stats += stats;
+            let source = Source::of(access.source);
+            if kind == AccessKind::Load && source.is_contended() {
+                line.contended += 1;
+                line.contended_cycles += access.latency.data.0;
+            }
+        }
+        line.sites.sort_by_key(|site| {
+            (site.offset, std::cmp::Reverse((site.contended, site.samples)), site.code)
+        });
+        Some(line)
+    }
+
+    /// The value that `key` sorts by, largest first.
+    pub fn rank(&self, key: SortKey) -> impl Ord + use<> {
+        let most = std::cmp::Reverse;
+        let address = (self.address, self.pid);
+        match key {
+            SortKey::Cost => (most((self.contended_cycles, self.contended, self.samples)), address),
+            SortKey::Hitm => (most((self.contended, self.contended_cycles, self.samples)), address),
+            SortKey::Samples => (most((self.samples, self.contended, 0)), address),
+            SortKey::Stores => (most((self.stats.store, self.contended, self.samples)), address),
+            SortKey::Address => (most((0, 0, 0)), address),
+        }
+    }
+
+    /// Threads with a load and threads with a store on this line.
+    pub fn readers_and_writers(&self) -> (BTreeSet<(Pid, Tid)>, BTreeSet<(Pid, Tid)>) {
+        let of = |kind| {
+            let sites = self.sites.iter().filter(move |site| site.kind == kind);
+            sites.flat_map(|site| site.threads.keys().copied()).collect()
+        };
+        (of(AccessKind::Load), of(AccessKind::Store))
+    }
+}
+
+impl AccessSite {
+    fn add(&mut self, access: &MemoryAccess, stats: &C2cStats, keep_samples: bool) {
+        self.samples += 1;
+        self.stats += *stats;
+        *self.threads.entry((access.pid, access.tid)).or_default() += 1;
+        self.cpus.extend(access.cpu);
+        self.last_time = access.time;
+        if self.kind == AccessKind::Load {
+            let source = Source::of(access.source);
+            self.contended += u64::from(source.is_contended());
+            self.latencies.entry(source).or_default().add(access.latency.data.0);
+        }
+        if keep_samples {
+            self.positions.push(access.position);
+        }
+    }
+
+    /// Mean latency of its loads from one source, cycles.
+    pub fn mean_cycles(&self, source: Source) -> Option<f64> {
+        self.latencies.get(&source)?.mean()
+    }
+
+    /// Mean latency of its loads that no other cache served, cycles.
+    pub fn mean_uncontended_cycles(&self) -> Option<f64> {
+        let uncontended = self.latencies.iter().filter(|(source, _)| !source.is_contended());
+        let sum = uncontended.fold(LatencySum::default(), |sum, (_, latency)| LatencySum {
+            count: sum.count + latency.count,
+            cycles: sum.cycles + latency.cycles,
+        });
+        sum.mean()
+    }
+}

@@ -1,0 +1,23 @@
+//! The cache-line table: which accesses meet on which line, in two accountings.
+//!
+//! Two passes over the samples: [`Survey`] keeps a few bytes for each line, [`Gathered`] collects the
+//! accesses to the lines that matter. From these, [`C2cTable`] is perf c2c's table to the last
+//! counter, and [`ContendedLine`] our own, where every load has one source and memory is told apart
+//! by whose it is.
+
+mod c2c_table;
+mod filter;
+mod gather;
+mod line;
+mod line_table;
+mod survey;
+
+pub use c2c_table::{
+    C2cLine, C2cMachine, C2cOptions, C2cRow, C2cTable, Coalesce, CodePlace, Display, NodeShare,
+    PhysicalPlace, RowCycles, RunningMean,
+};
+pub use filter::Filter;
+pub use gather::{Gathered, LineAccess, LineIdentity};
+pub use line::{Identity, LineAddress, LineKey, LineOffset, LineSize};
+pub use line_table::{AccessKind, AccessSite, ContendedLine, LatencySum, SortKey};
+pub use survey::{LineSummary, Survey, SurveyOptions};
