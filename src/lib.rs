@@ -5,3 +5,6 @@ pub mod kernel;
 pub mod lines;
 pub mod perf_data;
 pub mod process;
+pub mod report;
+pub mod symbols;
+pub mod system;

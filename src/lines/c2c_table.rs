@@ -17,7 +17,7 @@ use crate::process::{Cpu, Node, Pid, Tid};
 const DISPLAY_LIMIT: f64 = 0.001;
 
 /// What lines are ranked by (`-d`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Display {
     /// All HITMs.
     Tot,
@@ -45,6 +45,20 @@ impl Display {
             Self::Lcl => stats.rmt_hitm,
             Self::Rmt => stats.lcl_hitm,
             Self::Tot | Self::Peer => 0,
+        }
+    }
+}
+
+impl FromStr for Display {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "tot" => Ok(Self::Tot),
+            "lcl" => Ok(Self::Lcl),
+            "rmt" => Ok(Self::Rmt),
+            "peer" => Ok(Self::Peer),
+            other => Err(format!("\"{other}\" is not one of tot, lcl, rmt, peer")),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use rustc_hash::FxHashMap;
 
-use crate::access::MemoryAccess;
+use crate::access::{C2cStats, CodeAddress, MemoryAccess, PerfVersion};
 use crate::perf_data::{CpuMode, Features};
 use crate::process::{Mapping, MemoryKind, Processes};
 
@@ -95,21 +95,17 @@ pub struct Identity<'p> {
     line_size: LineSize,
     /// A number for the mapped object of each mapping.
     objects: Vec<u32>,
+    /// A number for the name and object of each mapping.
+    names: Vec<u32>,
 }
 
 impl<'p> Identity<'p> {
     /// For one recording and line size.
     pub fn new(processes: &'p Processes, line_size: LineSize) -> Self {
-        let mut numbers = FxHashMap::default();
-        let objects = processes
-            .mappings()
-            .iter()
-            .map(|mapping| {
-                let next = numbers.len() as u32;
-                *numbers.entry(mapping.object).or_insert(next)
-            })
-            .collect();
-        Self { processes, line_size, objects }
+        let objects = numbered(processes.mappings().iter().map(|mapping| mapping.object));
+        let names = processes.mappings().iter().map(|mapping| (&mapping.name, mapping.object));
+        let names = numbered(names);
+        Self { processes, line_size, objects, names }
     }
 
     /// The line size.
@@ -209,10 +205,41 @@ impl<'p> Identity<'p> {
         )
     }
 
+    /// A number for the mapped object, the same for all mappings of it; 0 for none.
+    pub fn object_number(&self, mapping: Option<u32>) -> u64 {
+        let object = mapping.and_then(|number| self.objects.get(number as usize));
+        object.map_or(0, |object| u64::from(*object) + 1)
+    }
+
+    /// Where code lies in its image: the same in every process that maps it. `None` for code that
+    /// is in no file.
+    pub fn code_place(&self, mapping: u32, code: CodeAddress) -> Option<(u64, u64)> {
+        let found = self.processes.mapping(mapping)?;
+        let is_named = matches!(found.kind, MemoryKind::File | MemoryKind::Kernel);
+        let number = self.names.get(mapping as usize)?;
+        is_named.then(|| (u64::from(*number), found.file_offset(code.0)))
+    }
+
+    /// perf's counters of one access.
+    pub fn perf_stats(&self, access: &MemoryAccess, version: PerfVersion) -> C2cStats {
+        super::survey::stats_of(access, self.perf_data_mapping(access), self, version)
+    }
+
     /// The mapping with this number.
     pub fn mapping(&self, number: Option<u32>) -> Option<&'p Mapping> {
         self.processes.mapping(number?)
     }
+}
+
+/// The same number for equal items, counted from 0.
+fn numbered<T: std::hash::Hash + Eq>(items: impl Iterator<Item = T>) -> Vec<u32> {
+    let mut numbers = FxHashMap::default();
+    items
+        .map(|item| {
+            let next = numbers.len() as u32;
+            *numbers.entry(item).or_insert(next)
+        })
+        .collect()
 }
 
 /// On all 64-bit machines with a recorder the kernel has the upper half.

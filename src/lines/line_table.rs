@@ -1,6 +1,7 @@
 //! Our own table: the contended lines, and who does what where on each.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::str::FromStr;
 
 use rustc_hash::FxHashMap;
 
@@ -104,7 +105,7 @@ pub struct ContendedLine {
 }
 
 /// Which key decides the order of lines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SortKey {
     /// Cycles of contended loads, or their number where nothing has latencies.
     Cost,
@@ -117,6 +118,24 @@ pub enum SortKey {
     /// Address.
     Address,
 }
+
+impl FromStr for SortKey {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "cost" => Ok(Self::Cost),
+            "hitm" => Ok(Self::Hitm),
+            "samples" => Ok(Self::Samples),
+            "stores" => Ok(Self::Stores),
+            "address" => Ok(Self::Address),
+            other => Err(format!("\"{other}\" is not one of cost, hitm, samples, stores, address")),
+        }
+    }
+}
+
+/// Threads, by process and thread id.
+pub type Threads = BTreeSet<(Pid, Tid)>;
 
 impl ContendedLine {
     /// Makes a line from its accesses, which come in time order.
@@ -199,7 +218,7 @@ impl ContendedLine {
     }
 
     /// Threads with a load and threads with a store on this line.
-    pub fn readers_and_writers(&self) -> (BTreeSet<(Pid, Tid)>, BTreeSet<(Pid, Tid)>) {
+    pub fn readers_and_writers(&self) -> (Threads, Threads) {
         let of = |kind| {
             let sites = self.sites.iter().filter(move |site| site.kind == kind);
             sites.flat_map(|site| site.threads.keys().copied()).collect()

@@ -19,5 +19,5 @@ pub use c2c_table::{
 pub use filter::Filter;
 pub use gather::{Gathered, LineAccess, LineIdentity};
 pub use line::{Identity, LineAddress, LineKey, LineOffset, LineSize};
-pub use line_table::{AccessKind, AccessSite, ContendedLine, LatencySum, SortKey};
+pub use line_table::{AccessKind, AccessSite, ContendedLine, LatencySum, SortKey, Threads};
 pub use survey::{LineSummary, Survey, SurveyOptions};

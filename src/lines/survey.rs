@@ -7,7 +7,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::filter::Filter;
 use super::line::{Identity, LineAddress, LineKey};
 use crate::access::{C2cStats, DataSource, MemoryAccess, PerfVersion, Source};
-use crate::perf_data::{Batch, Recording, SampleError};
+use crate::perf_data::{Batch, CpuMode, Recording, SampleError};
 use crate::process::Time;
 
 /// How to look at samples.
@@ -97,6 +97,8 @@ pub struct Survey {
     pub without_cpu: u64,
     /// Accesses with a latency.
     pub with_latency: u64,
+    /// Accesses made in the kernel.
+    pub in_kernel: u64,
 }
 
 impl Survey {
@@ -170,6 +172,7 @@ impl Survey {
         self.event_accesses[access.event as usize] += 1;
         self.without_cpu += u64::from(access.cpu.is_none());
         self.with_latency += u64::from(access.latency.data.0 > 0);
+        self.in_kernel += u64::from(access.mode == CpuMode::Kernel);
         if options.own_lines && access.data.0 != 0 {
             let (key, is_doubtful) = identity.key(access, identity.data_mapping(access));
             let physical = (is_doubtful && access.physical.0 != 0)
@@ -202,6 +205,7 @@ impl Survey {
         self.unknown_event += other.unknown_event;
         self.without_cpu += other.without_cpu;
         self.with_latency += other.with_latency;
+        self.in_kernel += other.in_kernel;
         self
     }
 
@@ -219,6 +223,13 @@ impl Survey {
                 line.contended = line.contended.max(joined.contended.min(1));
             }
         }
+    }
+
+    /// How many different lines there are.
+    pub fn line_count(&self) -> u64 {
+        let physical = self.lines.values().filter_map(|line| line.physical);
+        let joined = physical.clone().count() - physical.collect::<FxHashSet<_>>().len();
+        (self.lines.len() - joined) as u64
     }
 
     /// The suspect lines, each key with the number of its line: keys of one physical line have one

@@ -1,0 +1,108 @@
+//! Why there is no report.
+
+use crate::perf_data::{Features, RecordType, Recording, SampleType};
+
+/// Why a readable recording gives no report. The sentences say what the recording is, so that a user
+/// sees what was forgotten.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReportError {
+    /// There are no samples.
+    #[error("the recording has no samples ({facts}){damage}")]
+    NoSamples {
+        /// What the recording is.
+        facts: String,
+        /// What is wrong with it.
+        damage: String,
+    },
+    /// No sample is a memory access.
+    #[error(
+        "none of the {samples} samples is a memory access: {events}; {advice} ({facts}){damage}"
+    )]
+    NoMemoryAccesses {
+        /// Samples.
+        samples: u64,
+        /// What each event lacks.
+        events: String,
+        /// What to do.
+        advice: &'static str,
+        /// What the recording is.
+        facts: String,
+        /// What is wrong with it.
+        damage: String,
+    },
+    /// The filter lets nothing pass.
+    #[error("none of the {samples} samples passes the filter")]
+    AllFiltered {
+        /// Samples.
+        samples: u64,
+    },
+    /// perf's numbers need machine facts that are missing.
+    #[error("{0}")]
+    Unsupported(String),
+}
+
+impl ReportError {
+    pub(super) fn no_samples(recording: &Recording<'_>) -> Self {
+        Self::NoSamples { facts: facts(recording), damage: damage(recording) }
+    }
+
+    pub(super) fn no_memory_accesses(recording: &Recording<'_>, event_samples: &[u64]) -> Self {
+        let described = recording.events().iter().zip(event_samples).filter(|(_, n)| **n > 0);
+        let mut has_fields = false;
+        let events = described.map(|(event, samples)| {
+            let has = |bit| event.attr.sample_type.contains(bit);
+            let lacks = match (has(SampleType::ADDR), has(SampleType::DATA_SRC)) {
+                (true, true) => {
+                    has_fields = true;
+                    "says \"not available\" for the data source of each"
+                }
+                (true, false) => "has no data source",
+                (false, true) => "has no data address",
+                (false, false) => "has neither data address nor data source",
+            };
+            format!("event {} ({samples} samples) {lacks}", event.name)
+        });
+        let events = events.collect::<Vec<_>>().join(", ");
+        let has_aux = recording.counts().contains_key(&RecordType::AUXTRACE);
+        let advice = match () {
+            () if has_aux => "its AUX data is not decoded by this version",
+            () if has_fields => {
+                "this event does not sample memory; record with perf c2c record or perf mem record"
+            }
+            () => "record with perf c2c record or perf mem record",
+        };
+        Self::NoMemoryAccesses {
+            samples: event_samples.iter().sum(),
+            events,
+            advice,
+            facts: facts(recording),
+            damage: damage(recording),
+        }
+    }
+}
+
+fn damage(recording: &Recording<'_>) -> String {
+    let first = recording.damage().first();
+    first.map(|damage| format!("; {damage}")).unwrap_or_default()
+}
+
+/// What the recording is, in half a sentence.
+fn facts(recording: &Recording<'_>) -> String {
+    let Features { version, arch, cpu_description, os_release, command_line, .. } =
+        recording.features();
+    let events: Vec<_> = recording.events().iter().map(|event| event.name.as_str()).collect();
+    let mut parts =
+        vec![format!("event{} {}", if events.len() == 1 { "" } else { "s" }, events.join(", "))];
+    parts.extend(version.as_ref().map(|version| format!("recorded by perf {version}")));
+    let machine: Vec<&str> =
+        [arch, cpu_description].into_iter().flatten().map(String::as_str).collect();
+    if !machine.is_empty() {
+        parts.push(format!("on {}", machine.join(" ")));
+    }
+    parts.extend(os_release.as_ref().map(|release| format!("Linux {release}")));
+    if !command_line.is_empty() {
+        parts.push(format!("command \"{}\"", command_line.join(" ")));
+    }
+    parts.join(", ")
+}

@@ -1,0 +1,18 @@
+//! The report: a plain, serialisable model of every answer, and how a recording becomes one.
+
+mod build;
+mod c2c;
+mod callers;
+mod error;
+pub mod model;
+mod names;
+mod session;
+mod warning;
+
+pub use build::{report, sum_of_parts};
+pub use c2c::{C2cReport, NamedLine, NamedRow, c2c_report};
+pub use error::ReportError;
+pub use model::Report;
+pub use names::{CodeName, InlinedFrame, NameOptions, Names};
+pub use session::{Progress, ReportOptions};
+pub use warning::Warning;

@@ -1,0 +1,397 @@
+//! The report: every answer, as plain data. Its JSON form is a contract; names stay, new ones are
+//! added.
+
+use serde::Serialize;
+
+use super::warning::Warning;
+use crate::access::C2cStats;
+
+/// An address in JSON: `0x…`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Hex(pub u64);
+
+impl std::fmt::Display for Hex {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:#x}", self.0)
+    }
+}
+
+impl Serialize for Hex {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// All that is said about one recording.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    /// Always `hitm-report`.
+    pub schema: &'static str,
+    /// Version of the schema.
+    pub version: u32,
+    /// What was recorded, where.
+    pub recording: RecordingFacts,
+    /// perf's counters over all samples; `None` without data sources.
+    pub c2c: Option<C2cStats>,
+    /// perf's counters over the lines that perf calls shared.
+    pub shared: SharedLines,
+    /// The contended lines, best first.
+    pub lines: Vec<Line>,
+    /// What is not in `lines`.
+    pub other_lines: OtherLines,
+    /// Samples that are neither load nor store.
+    pub unparsable: Unparsable,
+    /// The same findings summed over all instances.
+    pub groups: Vec<Group>,
+    /// The answer in numbers.
+    pub summary: Summary,
+    /// Accesses without an address, by reason.
+    pub unresolved: Unresolved,
+    /// What to keep in mind.
+    pub warnings: Vec<Warning>,
+}
+
+/// What was recorded, where.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct RecordingFacts {
+    /// Machine, as `uname -m` says it.
+    pub arch: Option<String>,
+    /// CPU model.
+    pub cpu: Option<String>,
+    /// Kernel release.
+    pub kernel: Option<String>,
+    /// Host name.
+    pub hostname: Option<String>,
+    /// CPUs that were online.
+    pub cpus: Option<u32>,
+    /// NUMA nodes.
+    pub nodes: Option<u32>,
+    /// How it was sampled.
+    pub samplers: Vec<&'static str>,
+    /// Events.
+    pub events: Vec<EventFacts>,
+    /// Samples.
+    pub samples: u64,
+    /// Samples that were lost while recording.
+    pub lost: u64,
+    /// From the first to the last sample, ns; `None` without times.
+    pub duration_ns: Option<u64>,
+    /// Version of the recorder.
+    pub recorder: Option<String>,
+    /// The recorder's command line.
+    pub command_line: Vec<String>,
+    /// Bytes of a cache line in this report.
+    pub line_size: u64,
+}
+
+/// An event of the recording.
+#[derive(Debug, Clone, Serialize)]
+pub struct EventFacts {
+    /// Name.
+    pub name: String,
+    /// Samples.
+    pub samples: u64,
+    /// Loads and stores among them.
+    pub accesses: u64,
+}
+
+/// Lines that perf calls shared, and their counters.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct SharedLines {
+    /// How many.
+    pub shared_lines: u64,
+    /// Their counters.
+    #[serde(flatten)]
+    pub stats: C2cStats,
+}
+
+/// What is known about the truth of a finding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Grade {
+    /// The hardware saw it.
+    Measured,
+}
+
+/// A contended line.
+#[derive(Debug, Clone, Serialize)]
+pub struct Line {
+    /// Place in the ranking, from 1.
+    pub rank: u64,
+    /// First address.
+    pub address: Hex,
+    /// Bytes.
+    pub line_size: u64,
+    /// The process whose memory it is; `None` for the kernel's and for memory of several.
+    pub pid: Option<u32>,
+    /// What is known about it.
+    pub grade: Grade,
+    /// Whether the sharing is false or true; not decided yet.
+    pub verdict: Option<&'static str>,
+    /// Why; not decided yet.
+    pub reason: Option<String>,
+    /// How sure; not decided yet.
+    pub confidence: Option<f64>,
+    /// Loads and stores.
+    pub samples: u64,
+    /// Loads that another cache served (HITM or peer), each counted once.
+    pub contended_loads: u64,
+    /// Cycles of those loads; `None` without latencies.
+    pub contended_cycles: Option<u64>,
+    /// Its share of all contended loads, 0 to 1.
+    pub contended_share: f64,
+    /// What it costs.
+    pub cost: Cost,
+    /// perf's counters.
+    pub c2c: Option<C2cStats>,
+    /// What lies there.
+    pub objects: Vec<Object>,
+    /// Fields.
+    pub fields: Vec<Field>,
+    /// Threads that read it and threads that write it.
+    pub readers: u64,
+    /// Threads that write it.
+    pub writers: u64,
+    /// Who does what where.
+    pub accesses: Vec<Access>,
+    /// Which writer fights with whom.
+    pub pairs: Vec<Pair>,
+    /// What to change.
+    pub advice: Vec<Advice>,
+    /// What that would gain.
+    pub gain: Option<Gain>,
+}
+
+/// What a line costs.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Cost {
+    /// Share of the run, at least.
+    pub share_low: Option<f64>,
+    /// Share of the run, at most.
+    pub share_high: Option<f64>,
+    /// CPU time, at least, ns.
+    pub cpu_ns_low: Option<u64>,
+    /// CPU time, at most, ns.
+    pub cpu_ns_high: Option<u64>,
+    /// Cycles lost over what the same accesses cost when they hit.
+    pub lost_cycles: Option<u64>,
+}
+
+/// An object in a line.
+#[derive(Debug, Clone, Serialize)]
+pub struct Object {
+    /// `global`, `heap`, `stack`, `thread-local`, `shared`, `kernel` or `unknown`.
+    pub kind: &'static str,
+    /// Name.
+    pub name: Option<String>,
+    /// Type.
+    #[serde(rename = "type")]
+    pub type_name: Option<String>,
+    /// First address.
+    pub base: Option<Hex>,
+    /// Bytes.
+    pub size: Option<u64>,
+    /// Where it was allocated.
+    pub allocated_at: Vec<String>,
+}
+
+/// A field in a line.
+#[derive(Debug, Clone, Serialize)]
+pub struct Field {
+    /// Offset in the line, bytes.
+    pub offset: u64,
+    /// Bytes.
+    pub size: u64,
+    /// Path from the object.
+    pub path: String,
+    /// Index of the object.
+    pub object: usize,
+}
+
+/// A place in a source file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SourceLine {
+    /// File, as the debug information names it.
+    pub file: String,
+    /// Line.
+    pub line: u32,
+}
+
+/// A function that was inlined.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Inline {
+    /// Name.
+    pub symbol: Option<String>,
+    /// Place within it.
+    pub source: Option<SourceLine>,
+}
+
+/// One instruction at one offset.
+#[derive(Debug, Clone, Serialize)]
+pub struct Access {
+    /// Offset in the line, bytes.
+    pub offset: u64,
+    /// Bytes it touches; `None` until the instruction is decoded.
+    pub size: Option<u64>,
+    /// `load`, `store` or `rmw`.
+    pub kind: &'static str,
+    /// Its address.
+    pub code_address: Hex,
+    /// Function.
+    pub symbol: Option<String>,
+    /// Image.
+    pub object: Option<String>,
+    /// Whether it ran in the kernel.
+    pub in_kernel: bool,
+    /// Source line.
+    pub source: Option<SourceLine>,
+    /// Frames from the innermost to the function that really exists.
+    pub inlines: Vec<Inline>,
+    /// Field.
+    pub field: Option<String>,
+    /// Who.
+    pub threads: Vec<ThreadSamples>,
+    /// CPUs.
+    pub cpus: Vec<u32>,
+    /// NUMA nodes of those CPUs.
+    pub nodes: Vec<u32>,
+    /// Callers, where call chains were recorded and asked for.
+    pub callers: Vec<CallChain>,
+    /// Samples.
+    pub samples: u64,
+    /// Loads that another cache served, each counted once.
+    pub contended: u64,
+    /// perf's counters.
+    pub c2c: Option<C2cStats>,
+    /// Mean latencies.
+    pub mean_cycles: Option<MeanCycles>,
+}
+
+/// A thread's samples.
+#[derive(Debug, Clone, Serialize)]
+pub struct ThreadSamples {
+    /// Process.
+    pub pid: u32,
+    /// Thread.
+    pub tid: u32,
+    /// Name.
+    pub comm: Option<String>,
+    /// Samples.
+    pub samples: u64,
+}
+
+/// A call chain, and how often it was seen.
+#[derive(Debug, Clone, Serialize)]
+pub struct CallChain {
+    /// Functions, innermost caller first.
+    pub frames: Vec<String>,
+    /// Samples.
+    pub samples: u64,
+}
+
+/// Mean latencies in cycles; `None` where no such load was sampled with a latency.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct MeanCycles {
+    /// Loads of lines modified on another node.
+    pub rmt_hitm: Option<f64>,
+    /// Loads of lines modified on this node.
+    pub lcl_hitm: Option<f64>,
+    /// Loads from peers on another node.
+    pub rmt_peer: Option<f64>,
+    /// Loads from peers on this node.
+    pub lcl_peer: Option<f64>,
+    /// All other loads.
+    pub load: Option<f64>,
+}
+
+/// A writer and another access that fight.
+#[derive(Debug, Clone, Serialize)]
+pub struct Pair {
+    /// Index of the writer's access.
+    pub writer: usize,
+    /// Index of the other access.
+    pub other: usize,
+    /// Samples.
+    pub samples: u64,
+}
+
+/// A change to make.
+#[derive(Debug, Clone, Serialize)]
+pub struct Advice {
+    /// Kind of change.
+    pub kind: &'static str,
+    /// In words.
+    pub text: String,
+    /// In code.
+    pub code: Option<String>,
+}
+
+/// What a change would gain.
+#[derive(Debug, Clone, Serialize)]
+pub struct Gain {
+    /// Factor, at least.
+    pub low: Option<f64>,
+    /// Factor, at most.
+    pub high: Option<f64>,
+    /// What it is derived from.
+    pub basis: String,
+}
+
+/// The sums over what is not listed.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct OtherLines {
+    /// Lines.
+    pub lines: u64,
+    /// Loads and stores on them, those without an address included.
+    pub samples: u64,
+    /// perf's counters over them.
+    pub c2c: Option<C2cStats>,
+}
+
+/// The samples that are neither load nor store.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Unparsable {
+    /// How many.
+    pub samples: u64,
+    /// perf's counters over them.
+    pub c2c: Option<C2cStats>,
+}
+
+/// Findings summed over all instances of something.
+#[derive(Debug, Clone, Serialize)]
+pub struct Group {
+    /// What they have in common.
+    pub name: String,
+    /// Ranks of the lines.
+    pub lines: Vec<u64>,
+}
+
+/// The answer in numbers.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Summary {
+    /// Share of the run that contention costs, at least.
+    pub contention_low: Option<f64>,
+    /// Share of the run that contention costs, at most.
+    pub contention_high: Option<f64>,
+    /// The smallest share that would have been seen.
+    pub detection_floor: Option<f64>,
+    /// Samples that are loads or stores with an address.
+    pub resolved: u64,
+    /// Samples that access no memory.
+    pub no_operand: u64,
+    /// Samples that were lost.
+    pub lost: u64,
+    /// Loads and stores made in the kernel.
+    pub in_kernel: u64,
+}
+
+/// Accesses that could not be placed, by reason.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Unresolved {
+    /// The address was recorded as 0.
+    pub no_address: u64,
+    /// The sample could not be decoded.
+    pub malformed: u64,
+    /// The sample belongs to no known event.
+    pub unknown_event: u64,
+}

@@ -1,0 +1,182 @@
+//! Names of code: from a mapping and an address to function, image, source line and inlined frames.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+use crate::access::CodeAddress;
+use crate::perf_data::Recording;
+use crate::process::{Mapping, MemoryKind, Pid, Processes};
+use crate::symbols::{
+    BuildId, DemangleStyle, FileOffset, ImageFinder, KernelSymbolizer, KernelSymbolsError,
+    Location, PerfMap, SymbolOptions, Symbolizer, default_build_id_cache, is_file_backed,
+};
+
+/// Where names come from.
+#[derive(Debug, Clone, Default)]
+pub struct NameOptions {
+    /// A directory that stands for the root of the recorded machine.
+    pub symfs: Option<PathBuf>,
+    /// The image of the recorded kernel.
+    pub vmlinux: Option<PathBuf>,
+    /// Whether the recording was made on this machine since it was started.
+    pub recorded_here: bool,
+    /// The user whose JIT maps may be read.
+    pub owner_uid: Option<u32>,
+    /// Whether source lines and inlined frames are wanted: they take DWARF.
+    pub source_lines: bool,
+}
+
+/// One function that was inlined.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InlinedFrame {
+    /// Name.
+    pub function: Option<String>,
+    /// Source file and line within it.
+    pub source: Option<(String, u32)>,
+}
+
+/// What an address of code is called.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CodeName {
+    /// The function, as the symbol table has it.
+    pub symbol: Option<String>,
+    /// The image: a path, `[kernel.kallsyms]` and the like; `None` where nothing is mapped.
+    pub object: Option<Arc<str>>,
+    /// Source file and line of the innermost frame.
+    pub source: Option<(String, u32)>,
+    /// The frames from the innermost to the function that really exists; empty when nothing was
+    /// inlined.
+    pub inlined: Vec<InlinedFrame>,
+}
+
+/// Looks names up, each address once.
+#[derive(Debug)]
+pub struct Names<'p> {
+    processes: &'p Processes,
+    symbolizer: Symbolizer,
+    build_ids: FxHashMap<String, BuildId>,
+    kernel: Option<Result<KernelSymbolizer, KernelSymbolsError>>,
+    perf_maps: FxHashMap<Pid, Option<PerfMap>>,
+    known: FxHashMap<(Option<u32>, CodeAddress, Pid), Arc<CodeName>>,
+    options: NameOptions,
+}
+
+impl<'p> Names<'p> {
+    /// For one recording.
+    pub fn new(recording: &Recording<'_>, processes: &'p Processes, options: NameOptions) -> Self {
+        let finder = ImageFinder {
+            symfs: options.symfs.clone(),
+            build_id_cache: default_build_id_cache(),
+            ..ImageFinder::default()
+        };
+        let ids = recording.features().build_ids.iter();
+        Self {
+            processes,
+            symbolizer: Symbolizer::new(SymbolOptions { finder, style: DemangleStyle::Short }),
+            build_ids: ids
+                .filter_map(|id| Some((id.name.clone(), BuildId::new(&id.build_id)?)))
+                .collect(),
+            kernel: None,
+            perf_maps: FxHashMap::default(),
+            known: FxHashMap::default(),
+            options,
+        }
+    }
+
+    /// The name of an address.
+    pub fn code(&mut self, mapping: Option<u32>, code: CodeAddress, pid: Pid) -> Arc<CodeName> {
+        if let Some(known) = self.known.get(&(mapping, code, pid)) {
+            return known.clone();
+        }
+        let name = Arc::new(match mapping.and_then(|number| self.processes.mapping(number)) {
+            None => CodeName::default(),
+            Some(found) => self.look_up(found, code, pid),
+        });
+        self.known.insert((mapping, code, pid), name.clone());
+        name
+    }
+
+    /// What stood in the way of names, each thing once, as sentences.
+    pub fn problems(&self) -> Vec<String> {
+        let kernel = match &self.kernel {
+            Some(Err(error)) => Some(error.to_string()),
+            _ => None,
+        };
+        let images = self.symbolizer.problems().into_iter().map(|(_, problem)| problem.to_string());
+        images.chain(kernel).collect()
+    }
+
+    fn look_up(&mut self, mapping: &Mapping, code: CodeAddress, pid: Pid) -> CodeName {
+        let object = Some(mapping.name.clone());
+        let location = match mapping.kind {
+            MemoryKind::Kernel => self.kernel_location(mapping, code),
+            MemoryKind::File if is_file_backed(&mapping.name) => {
+                let recorded = mapping.build_id.as_deref().and_then(BuildId::new);
+                let build_id = recorded.or_else(|| self.build_ids.get(&*mapping.name).copied());
+                let image = self.symbolizer.image(Path::new(&*mapping.name), build_id.as_ref());
+                self.symbolizer.locate(image, FileOffset(mapping.file_offset(code.0)))
+            }
+            MemoryKind::Vdso => Location::default(),
+            _ => self.jit_location(code, pid),
+        };
+        let source_lines = self.options.source_lines;
+        let source_of = |frame: &crate::symbols::Frame| {
+            Some((frame.file.clone()?, frame.line?)).filter(|_| source_lines)
+        };
+        let inlined = match location.frames.len() {
+            0 | 1 => Vec::new(),
+            _ if !source_lines => Vec::new(),
+            _ => location
+                .frames
+                .iter()
+                .map(|frame| InlinedFrame {
+                    function: frame.function.clone(),
+                    source: source_of(frame),
+                })
+                .collect(),
+        };
+        CodeName {
+            symbol: location.symbol.map(|symbol| symbol.name),
+            object,
+            source: location.frames.first().and_then(source_of),
+            inlined,
+        }
+    }
+
+    fn kernel_location(&mut self, mapping: &Mapping, code: CodeAddress) -> Location {
+        if self.kernel.is_none() {
+            self.kernel = Some(self.open_kernel(mapping));
+        }
+        match &self.kernel {
+            Some(Ok(kernel)) => kernel.locate(code.0),
+            _ => Location::default(),
+        }
+    }
+
+    fn open_kernel(&self, mapping: &Mapping) -> Result<KernelSymbolizer, KernelSymbolsError> {
+        let expected =
+            self.build_ids.iter().find(|(name, _)| name.starts_with("[kernel.kallsyms]"));
+        let expected = expected.map(|(_, id)| id);
+        let Some(vmlinux) = &self.options.vmlinux else {
+            return KernelSymbolizer::running(expected, self.options.recorded_here);
+        };
+        // `[kernel.kallsyms]_text` says which symbol's address the mapping's offset is.
+        let symbol = mapping.name.strip_prefix("[kernel.kallsyms]").filter(|name| !name.is_empty());
+        let reference = (symbol.unwrap_or("_text"), mapping.page_offset);
+        KernelSymbolizer::from_vmlinux(vmlinux, expected, reference, DemangleStyle::Short)
+    }
+
+    fn jit_location(&mut self, code: CodeAddress, pid: Pid) -> Location {
+        let symfs = self.options.symfs.clone().unwrap_or_else(|| PathBuf::from("/"));
+        let (may_read, owner) =
+            (self.options.recorded_here || self.options.symfs.is_some(), self.options.owner_uid);
+        let map = self.perf_maps.entry(pid).or_insert_with(|| {
+            // Another machine's process ids mean nothing here.
+            let path = symfs.join(format!("tmp/perf-{}.map", pid.0));
+            may_read.then(|| PerfMap::open(&path, owner).ok()).flatten()
+        });
+        map.as_ref().map(|map| map.locate(code.0)).unwrap_or_default()
+    }
+}

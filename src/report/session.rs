@@ -1,0 +1,168 @@
+//! What every report starts from: a recording, its processes, its line size and its nodes.
+
+use rustc_hash::FxHashMap;
+
+use super::error::ReportError;
+use super::names::NameOptions;
+use super::warning::Warning;
+use crate::access::PerfVersion;
+use crate::lines::{Filter, Identity, LineAccess, LineSize, Survey, SurveyOptions};
+use crate::perf_data::{Damage, Lost, LostSamples, RecordType, Recording};
+use crate::process::{Cpu, Node, Processes};
+
+/// What a report is about, and where its names come from.
+#[derive(Debug, Clone)]
+pub struct ReportOptions {
+    /// Which samples count.
+    pub filter: Filter,
+    /// Whose rules perf's counters follow.
+    pub version: PerfVersion,
+    /// Line size; from the recording when `None`.
+    pub line_size: Option<LineSize>,
+    /// Whether lines are taken in pairs.
+    pub double_lines: bool,
+    /// Whether to list every line.
+    pub show_all: bool,
+    /// Whether callers are wanted.
+    pub call_graph: bool,
+    /// Where names come from.
+    pub names: NameOptions,
+}
+
+impl Default for ReportOptions {
+    fn default() -> Self {
+        Self {
+            filter: Filter::default(),
+            version: PerfVersion::NEWEST,
+            line_size: None,
+            double_lines: false,
+            show_all: false,
+            call_graph: false,
+            names: NameOptions::default(),
+        }
+    }
+}
+
+/// Told how many samples were done; there are two passes over all samples.
+pub type Progress<'a> = &'a (dyn Fn(u64) + Sync);
+
+pub(super) struct Session<'r, 'a> {
+    pub(super) recording: &'r Recording<'a>,
+    pub(super) options: &'r ReportOptions,
+    pub(super) line_size: LineSize,
+    pub(super) line_size_is_known: bool,
+    pub(super) node_of_cpu: FxHashMap<Cpu, Node>,
+}
+
+impl<'r, 'a> Session<'r, 'a> {
+    pub(super) fn new(recording: &'r Recording<'a>, options: &'r ReportOptions) -> Self {
+        let told = options.line_size.or_else(|| LineSize::of_recording(recording.features()));
+        let base = told.unwrap_or(LineSize::DEFAULT);
+        let nodes = recording.features().numa_nodes.iter().flatten();
+        Self {
+            recording,
+            options,
+            line_size: if options.double_lines { base.doubled() } else { base },
+            line_size_is_known: told.is_some(),
+            node_of_cpu: nodes
+                .flat_map(|node| node.cpus.iter().map(|&cpu| (Cpu(cpu), Node(node.id))))
+                .collect(),
+        }
+    }
+
+    pub(super) fn survey(
+        &self,
+        identity: &Identity<'_>,
+        options: &SurveyOptions,
+        progress: Progress<'_>,
+    ) -> Result<Survey, ReportError> {
+        if self.recording.sample_count() == 0 {
+            return Err(ReportError::no_samples(self.recording));
+        }
+        let survey = Survey::of(self.recording, identity, options, progress);
+        if survey.accepted == 0 && survey.event_samples.iter().any(|n| *n > 0) {
+            return Err(ReportError::AllFiltered { samples: self.recording.sample_count() });
+        }
+        if survey.event_accesses.iter().all(|n| *n == 0) {
+            return Err(ReportError::no_memory_accesses(self.recording, &survey.event_samples));
+        }
+        Ok(survey)
+    }
+
+    /// Records that were lost while recording.
+    pub(super) fn lost(&self) -> u64 {
+        let lost = self.recording.other_records().map(|(_, record)| match record.kind {
+            RecordType::LOST => Lost::decode(&mut record.cursor()).map_or(0, |lost| lost.lost),
+            RecordType::LOST_SAMPLES => {
+                LostSamples::decode(&mut record.cursor()).map_or(0, |lost| lost.lost)
+            }
+            _ => 0,
+        });
+        lost.fold(0, u64::saturating_add)
+    }
+
+    /// What is wrong with the recording, or missing in it.
+    pub(super) fn warnings(&self, survey: &Survey, processes: &Processes) -> Vec<Warning> {
+        let count = |kind| self.recording.counts().get(&kind).copied().unwrap_or(0);
+        let mut warnings: Vec<Warning> = self
+            .recording
+            .damage()
+            .iter()
+            .chain(processes.damage())
+            .cloned()
+            .map(Warning::Damaged)
+            .collect();
+        let mut warn_if = |condition: bool, warning: Warning| {
+            if condition {
+                warnings.push(warning);
+            }
+        };
+        let (lost, totals) = (self.lost(), &survey.totals);
+        warn_if(
+            survey.malformed > 0,
+            Warning::Damaged(Damage::Malformed {
+                kind: RecordType::SAMPLE,
+                offset: 0,
+                count: survey.malformed,
+            }),
+        );
+        warn_if(
+            survey.unknown_event > 0,
+            Warning::Damaged(Damage::UnknownEventId { offset: 0, count: survey.unknown_event }),
+        );
+        warn_if(lost > 0, Warning::Lost { records: lost });
+        let throttled = count(RecordType::THROTTLE);
+        warn_if(throttled > 0, Warning::Throttled { times: throttled });
+        warn_if(survey.without_cpu > 0, Warning::NoCpu { samples: survey.without_cpu });
+        warn_if(totals.load == 0 && totals.store > 0, Warning::NoLoads { stores: totals.store });
+        warn_if(totals.load > 0 && survey.with_latency == 0, Warning::NoLatency);
+        warn_if(
+            !self.line_size_is_known,
+            Warning::AssumedLineSize { bytes: self.line_size.bytes() },
+        );
+        warn_if(
+            self.recording.features().numa_nodes.is_none() && survey.without_cpu == 0,
+            Warning::NoNumaTopology,
+        );
+        warn_if(
+            totals.nomap * 10 > totals.load + totals.store,
+            Warning::Unmapped { samples: totals.nomap, of: totals.load + totals.store },
+        );
+        let unknown: u64 = self
+            .recording
+            .counts()
+            .iter()
+            .filter(|(kind, _)| kind.name().is_none())
+            .map(|(_, count)| *count)
+            .sum();
+        warn_if(unknown > 0, Warning::UnknownRecords { records: unknown });
+        let aux = count(RecordType::AUXTRACE);
+        warn_if(aux > 0, Warning::AuxData { records: aux });
+        warnings
+    }
+}
+
+/// The mapping of a gathered access's code.
+pub(super) fn code_mapping(identity: &Identity<'_>, item: &LineAccess) -> Option<u32> {
+    identity.code_mapping(&item.access)
+}

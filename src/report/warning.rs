@@ -1,0 +1,155 @@
+//! Everything a report warns of, with advice.
+
+use serde::Serialize;
+use serde::ser::{SerializeStruct, Serializer};
+
+use crate::perf_data::Damage;
+
+/// Something to keep in mind when reading a report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Warning {
+    /// A part of the recording is damaged.
+    Damaged(Damage),
+    /// The ring buffers overflowed while recording.
+    Lost {
+        /// Records that are missing.
+        records: u64,
+    },
+    /// The kernel throttled the event.
+    Throttled {
+        /// How often.
+        times: u64,
+    },
+    /// Samples do not say on which CPU they were taken.
+    NoCpu {
+        /// How many.
+        samples: u64,
+    },
+    /// No sample has a latency.
+    NoLatency,
+    /// The line size was not recorded.
+    AssumedLineSize {
+        /// What is assumed, bytes.
+        bytes: u64,
+    },
+    /// There are stores only.
+    NoLoads {
+        /// How many stores.
+        stores: u64,
+    },
+    /// Nothing tells which CPU belongs to which node.
+    NoNumaTopology,
+    /// Accesses whose code or data has no known mapping.
+    Unmapped {
+        /// How many.
+        samples: u64,
+        /// Of how many.
+        of: u64,
+    },
+    /// Records of types that are not known here.
+    UnknownRecords {
+        /// How many.
+        records: u64,
+    },
+    /// AUX data that is not decoded.
+    AuxData {
+        /// Pieces of it.
+        records: u64,
+    },
+    /// Names of code are missing.
+    Names {
+        /// Why.
+        problem: String,
+    },
+}
+
+impl Warning {
+    /// A short, stable name.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Damaged(_) => "damaged-recording",
+            Self::Lost { .. } => "lost-records",
+            Self::Throttled { .. } => "throttled",
+            Self::NoCpu { .. } => "no-cpu",
+            Self::NoLatency => "no-latency",
+            Self::AssumedLineSize { .. } => "assumed-line-size",
+            Self::NoLoads { .. } => "no-loads",
+            Self::NoNumaTopology => "no-numa-topology",
+            Self::Unmapped { .. } => "unmapped",
+            Self::UnknownRecords { .. } => "unknown-records",
+            Self::AuxData { .. } => "aux-data",
+            Self::Names { .. } => "names",
+        }
+    }
+
+    /// What is the matter, in a sentence.
+    pub fn text(&self) -> String {
+        match self {
+            Self::Damaged(damage) => damage.to_string(),
+            Self::Lost { records } => {
+                format!("{records} records were lost while recording: counts are too low")
+            }
+            Self::Throttled { times } => {
+                format!(
+                    "the kernel throttled sampling {times} times: busy moments are under-counted"
+                )
+            }
+            Self::NoCpu { samples } => {
+                format!("{samples} samples do not say on which CPU they were taken")
+            }
+            Self::NoLatency => "no sample has a latency: lines are ranked by count".to_owned(),
+            Self::AssumedLineSize { bytes } => {
+                format!(
+                    "the recording does not say how long a cache line is; {bytes} bytes are assumed"
+                )
+            }
+            Self::NoLoads { stores } => format!(
+                "all {stores} accesses are stores: only loads show HITM, so contention cannot be measured here"
+            ),
+            Self::NoNumaTopology => {
+                "the recording has no NUMA topology: nodes are not shown".to_owned()
+            }
+            Self::Unmapped { samples, of } => {
+                format!("{samples} of {of} accesses have code or data without a recorded mapping")
+            }
+            Self::UnknownRecords { records } => {
+                format!("{records} records of unknown types were skipped")
+            }
+            Self::AuxData { records } => {
+                format!("{records} pieces of AUX data are not decoded by this version")
+            }
+            Self::Names { problem } => problem.clone(),
+        }
+    }
+
+    /// What to do about it.
+    pub fn advice(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Lost { .. } => "record with larger buffers (perf record -m 16M) or a lower rate",
+            Self::Throttled { .. } => "record with a lower rate (perf record -F or -c)",
+            Self::NoCpu { .. } => "record with --sample-cpu, as perf c2c record does",
+            Self::NoLatency => "record with -W, as perf c2c record does",
+            Self::AssumedLineSize { .. } => "give --line-size 64, 128 or 256",
+            Self::NoLoads { .. } => {
+                "record loads too: perf c2c record without -e, or a lower --ldlat"
+            }
+            Self::Unmapped { .. } => "record with -d, so that data mappings are in the recording",
+            Self::AuxData { .. } => "read it with perf script or perf c2c report",
+            Self::Damaged(_)
+            | Self::NoNumaTopology
+            | Self::UnknownRecords { .. }
+            | Self::Names { .. } => return None,
+        })
+    }
+}
+
+impl Serialize for Warning {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_struct("Warning", 3)?;
+        fields.serialize_field("code", self.code())?;
+        fields.serialize_field("text", &self.text())?;
+        fields.serialize_field("advice", &self.advice())?;
+        fields.end()
+    }
+}

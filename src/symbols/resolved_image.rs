@@ -1,0 +1,179 @@
+//! An image together with its separate debug files, and the lookups in all of them.
+
+use std::cell::{OnceCell, RefCell};
+use std::path::Path;
+use std::sync::Arc;
+
+use super::debug_lines::{DebugFrame, DebugLines};
+use super::demangle::{DemangleStyle, demangle_with};
+use super::error::ImageProblem;
+use super::image::Image;
+use super::image_finder::ImageFinder;
+use super::location::{Frame, Location, SymbolName};
+use super::symbol_table::{Symbol, SymbolTable};
+use super::text::text_of;
+use super::{FileOffset, ImageAddress};
+
+/// An image whose symbols and debug information are read on the first lookup.
+#[derive(Debug)]
+pub(super) struct ResolvedImage {
+    image: Image,
+    debug_file: Option<Image>,
+    supplementary: Option<Image>,
+    style: DemangleStyle,
+    symbols: OnceCell<SymbolTable>,
+    lines: OnceCell<Option<DebugLines>>,
+    problems: RefCell<Vec<Arc<ImageProblem>>>,
+}
+
+impl ResolvedImage {
+    /// Takes an open image and finds the files that complete it.
+    pub(super) fn new(
+        image: Image,
+        recorded: &Path,
+        finder: &ImageFinder,
+        style: DemangleStyle,
+    ) -> Self {
+        let mut problems = Vec::new();
+        let complete = image.has_lines() && image.has_symbol_table();
+        let debug_file = if complete {
+            None
+        } else {
+            finder.find_debug_file(&image, recorded).unwrap_or_else(|problem| {
+                problems.push(Arc::new(problem));
+                None
+            })
+        };
+        let supplementary = finder.find_supplementary(debug_file.as_ref().unwrap_or(&image));
+        Self {
+            image,
+            debug_file,
+            supplementary,
+            style,
+            symbols: OnceCell::new(),
+            lines: OnceCell::new(),
+            problems: RefCell::new(problems),
+        }
+    }
+
+    pub(super) fn image(&self) -> &Image {
+        &self.image
+    }
+
+    /// The problems that the lookups so far have met.
+    pub(super) fn problems(&self) -> Vec<Arc<ImageProblem>> {
+        self.problems.borrow().clone()
+    }
+
+    pub(super) fn locate(&self, offset: FileOffset) -> Location {
+        self.image
+            .address_of(offset)
+            .map(|address| self.locate_address(address))
+            .unwrap_or_default()
+    }
+
+    pub(super) fn locate_address(&self, address: ImageAddress) -> Location {
+        let symbol = self.symbols().function(address);
+        let mut location = Location::of_symbol(symbol.map(|symbol| self.name(symbol)));
+        let frames = self.debug_frames(address);
+        if !frames.is_empty() {
+            let outermost = location.frames.pop();
+            location.frames = frames.into_iter().map(|frame| self.frame(frame)).collect();
+            if let (Some(last), Some(outermost)) = (location.frames.last_mut(), outermost)
+                && is_better(&outermost, last)
+            {
+                last.function = outermost.function;
+                last.raw_function = outermost.raw_function;
+            }
+        }
+        if location.frames.iter().all(|frame| frame.file.is_none()) {
+            location.problem = self.problems.borrow().first().cloned();
+        }
+        location
+    }
+
+    /// The variable that contains the address.
+    pub(super) fn data_symbol(&self, address: ImageAddress) -> Option<SymbolName> {
+        self.symbols().data(address).map(|symbol| self.name(symbol))
+    }
+
+    fn symbols(&self) -> &SymbolTable {
+        self.symbols.get_or_init(|| {
+            let images = [Some(&self.image), self.debug_file.as_ref()];
+            let symbols = SymbolTable::of(images.into_iter().flatten());
+            if symbols.has_no_functions() {
+                let path = self.image.path().to_owned();
+                self.report(ImageProblem::NoSymbols { path });
+            }
+            symbols
+        })
+    }
+
+    fn debug_frames(&self, address: ImageAddress) -> Vec<DebugFrame> {
+        let Some(lines) = self.lines.get_or_init(|| self.open_lines()) else {
+            return Vec::new();
+        };
+        lines.frames(address).unwrap_or_else(|reason| {
+            self.report_unusable(reason);
+            Vec::new()
+        })
+    }
+
+    fn open_lines(&self) -> Option<DebugLines> {
+        let source = self.line_source();
+        if !source.has_lines() {
+            let path = self.image.path().to_owned();
+            self.report(ImageProblem::NoDebugInfo { path });
+            return None;
+        }
+        DebugLines::new(source, self.supplementary.as_ref())
+            .map_err(|reason| self.report_unusable(reason))
+            .ok()
+    }
+
+    fn line_source(&self) -> &Image {
+        self.debug_file.as_ref().filter(|debug_file| debug_file.has_lines()).unwrap_or(&self.image)
+    }
+
+    fn report_unusable(&self, reason: String) {
+        let path = self.line_source().path().to_owned();
+        self.report(ImageProblem::DebugInfoUnusable { path, reason });
+    }
+
+    /// Notes a problem, but for one of a kind that was noted before: damage shows at each address.
+    fn report(&self, problem: ImageProblem) {
+        let mut problems = self.problems.borrow_mut();
+        let kind = std::mem::discriminant(&problem);
+        if !problems.iter().any(|p| std::mem::discriminant(&**p) == kind) {
+            problems.push(Arc::new(problem));
+        }
+    }
+
+    fn name(&self, symbol: Symbol) -> SymbolName {
+        let size = symbol.end.saturating_sub(symbol.address);
+        SymbolName::new(text_of(symbol.name), symbol.address, size, self.style)
+    }
+
+    fn frame(&self, frame: DebugFrame) -> Frame {
+        let demangled =
+            frame.function.as_deref().map(|raw| demangle_with(raw, self.style).into_owned());
+        Frame {
+            function: demangled,
+            raw_function: frame.function,
+            file: frame.file,
+            line: frame.line,
+        }
+    }
+}
+
+/// Whether the symbol's name says more than the debug information's.
+///
+/// Assembly and split-off units have lines without a function name, and functions that are local to
+/// another one, such as lambdas, have only the last part of theirs.
+fn is_better(symbol: &Frame, debug: &Frame) -> bool {
+    let mangled = |frame: &Frame| {
+        let raw = frame.raw_function.as_deref().unwrap_or_default();
+        raw.starts_with("_Z") || raw.starts_with("_R")
+    };
+    debug.function.is_none() || (mangled(symbol) && !mangled(debug))
+}

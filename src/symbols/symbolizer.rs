@@ -1,0 +1,149 @@
+//! The facade: from a recorded image and an offset in it to names.
+
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::demangle::DemangleStyle;
+use super::error::ImageProblem;
+use super::image_finder::{ImageFinder, is_file_backed};
+use super::location::{Location, SymbolName};
+use super::resolved_image::ResolvedImage;
+use super::text::text_of;
+use super::{BuildId, FileOffset};
+
+/// Where a [`Symbolizer`] looks for files, and how it shows names.
+#[derive(Debug, Clone, Default)]
+pub struct SymbolOptions {
+    /// Where images and their debug files are looked for.
+    pub finder: ImageFinder,
+    /// How names are shown.
+    pub style: DemangleStyle,
+}
+
+/// An image that a [`Symbolizer`] was asked for; meaningful to that symbolizer alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ImageId(usize);
+
+/// One recorded image, and what became of it.
+#[derive(Debug)]
+struct Entry {
+    recorded: PathBuf,
+    outcome: Result<Box<ResolvedImage>, Arc<ImageProblem>>,
+}
+
+/// Turns offsets in recorded images into names, opening each image once.
+///
+/// An image that cannot be had is no error: its lookups are empty, and [`Symbolizer::problems`]
+/// says once why.
+///
+/// ```
+/// use hitm::symbols::{FileOffset, SymbolOptions, Symbolizer};
+/// use std::path::Path;
+///
+/// let mut symbolizer = Symbolizer::new(SymbolOptions::default());
+/// let image = symbolizer.image(Path::new("/nowhere/server"), None);
+/// let location = symbolizer.locate(image, FileOffset(0x1234));
+/// assert!(location.symbol.is_none() && location.frames.is_empty());
+/// assert_eq!(symbolizer.problems().len(), 1);
+/// ```
+#[derive(Debug, Default)]
+pub struct Symbolizer {
+    options: SymbolOptions,
+    entries: Vec<Entry>,
+    ids: HashMap<(PathBuf, Option<BuildId>), ImageId>,
+}
+
+impl Symbolizer {
+    /// A symbolizer that has opened nothing yet.
+    #[must_use]
+    pub fn new(options: SymbolOptions) -> Self {
+        Self { options, ..Self::default() }
+    }
+
+    /// The image that was recorded under this name and with this build-id, as far as it is known.
+    ///
+    /// The file is mapped at the first call with these arguments; its symbols and its debug
+    /// information are read at the first lookup.
+    pub fn image(&mut self, recorded: &Path, build_id: Option<&BuildId>) -> ImageId {
+        let key = (recorded.to_owned(), build_id.copied());
+        if let Some(&id) = self.ids.get(&key) {
+            return id;
+        }
+        let id = ImageId(self.entries.len());
+        self.entries.push(Entry {
+            recorded: recorded.to_owned(),
+            outcome: self.open(recorded, build_id).map_err(Arc::new),
+        });
+        self.ids.insert(key, id);
+        id
+    }
+
+    fn open(
+        &self,
+        recorded: &Path,
+        build_id: Option<&BuildId>,
+    ) -> Result<Box<ResolvedImage>, ImageProblem> {
+        let name = recorded.as_os_str().as_bytes();
+        if !is_file_backed(&String::from_utf8_lossy(name)) {
+            return Err(ImageProblem::NotFileBacked { name: text_of(name) });
+        }
+        let SymbolOptions { finder, style } = &self.options;
+        let image = finder.find(recorded, build_id)?;
+        let resolved = ResolvedImage::new(image, recorded, finder, *style);
+        Ok(Box::new(resolved))
+    }
+
+    /// The functions and the source lines at an offset of an image.
+    pub fn locate(&mut self, image: ImageId, offset: FileOffset) -> Location {
+        match self.entries.get(image.0).map(|entry| &entry.outcome) {
+            Some(Ok(resolved)) => resolved.locate(offset),
+            Some(Err(problem)) => Location::unknown(Arc::clone(problem)),
+            None => Location::default(),
+        }
+    }
+
+    /// The variable at an offset of an image.
+    pub fn data_symbol(&mut self, image: ImageId, offset: FileOffset) -> Option<SymbolName> {
+        let resolved = self.entries.get(image.0)?.outcome.as_ref().ok()?;
+        resolved.data_symbol(resolved.image().address_of(offset)?)
+    }
+
+    /// The file that stands for an image, which is elsewhere than recorded with symfs or a
+    /// build-id cache.
+    #[must_use]
+    pub fn path_of(&self, image: ImageId) -> Option<&Path> {
+        let resolved = self.entries.get(image.0)?.outcome.as_ref().ok()?;
+        Some(resolved.image().path())
+    }
+
+    /// Why images have no names or no lines: each problem once for each image, with the recorded
+    /// name of the image, in the order in which the images were asked for.
+    ///
+    /// Missing symbols and debug information show at the first lookup in an image, so an image
+    /// without lookups is not accused of them. Names that never stand for files are left out.
+    #[must_use]
+    pub fn problems(&self) -> Vec<(PathBuf, Arc<ImageProblem>)> {
+        let of = |entry: &Entry| {
+            let problems = match &entry.outcome {
+                Ok(resolved) => resolved.problems(),
+                Err(problem) if matches!(**problem, ImageProblem::NotFileBacked { .. }) => vec![],
+                Err(problem) => vec![Arc::clone(problem)],
+            };
+            let recorded = entry.recorded.clone();
+            problems.into_iter().map(move |p| (recorded.clone(), p))
+        };
+        self.entries.iter().flat_map(of).collect()
+    }
+}
+
+/// The directory of the build-id cache that `perf` uses for this user: `.debug` in the home
+/// directory, if there is one.
+#[must_use]
+pub fn default_build_id_cache() -> Option<PathBuf> {
+    std::env::var_os("HOME")
+        .filter(|home| home != OsStr::new(""))
+        .map(|home| PathBuf::from(home).join(".debug"))
+}

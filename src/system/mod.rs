@@ -1,0 +1,5 @@
+//! Safe readers of `/proc` and `/sys`.
+
+mod host;
+
+pub use host::Host;
