@@ -42,6 +42,10 @@ pub struct InlinedFrame {
 pub struct CodeName {
     /// The function, as the symbol table has it.
     pub symbol: Option<String>,
+    /// The function's name and where it starts, in the same addresses as `perf_address`.
+    pub symbol_start: Option<(String, u64)>,
+    /// The address as perf shows it where there is no name: within the image's file.
+    pub perf_address: Option<u64>,
     /// The image: a path, `[kernel.kallsyms]` and the like; `None` where nothing is mapped.
     pub object: Option<Arc<str>>,
     /// Source file and line of the innermost frame.
@@ -138,6 +142,8 @@ impl<'p> Names<'p> {
                 .collect(),
         };
         CodeName {
+            symbol_start: None,
+            perf_address: Some(mapping.perf_address(code.0)),
             symbol: location.symbol.map(|symbol| symbol.name),
             object,
             source: location.frames.first().and_then(source_of),

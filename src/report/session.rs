@@ -48,7 +48,6 @@ pub type Progress<'a> = &'a (dyn Fn(u64) + Sync);
 
 pub(super) struct Session<'r, 'a> {
     pub(super) recording: &'r Recording<'a>,
-    pub(super) options: &'r ReportOptions,
     pub(super) line_size: LineSize,
     pub(super) line_size_is_known: bool,
     pub(super) node_of_cpu: FxHashMap<Cpu, Node>,
@@ -61,7 +60,6 @@ impl<'r, 'a> Session<'r, 'a> {
         let nodes = recording.features().numa_nodes.iter().flatten();
         Self {
             recording,
-            options,
             line_size: if options.double_lines { base.doubled() } else { base },
             line_size_is_known: told.is_some(),
             node_of_cpu: nodes

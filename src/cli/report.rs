@@ -1,0 +1,311 @@
+//! `hitm report`.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::{ArgAction, Args, ValueEnum};
+
+use super::progress::Progress;
+use hitm::access::PerfVersion;
+use hitm::lines::{Coalesce, Display, Filter, LineSize, SortKey};
+use hitm::perf_data::{Features, Input, Recording, parse_cpu_list};
+use hitm::process::{Cpu, Pid, Tid, Time};
+use hitm::render::{C2cStyle, TextStyle};
+use hitm::report::{NameOptions, ReportOptions};
+use hitm::system::Host;
+
+/// So many lines the text shows unless told otherwise.
+const TEXT_LINES: usize = 10;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people.
+    Text,
+    /// As `perf c2c report --stdio` prints it.
+    C2c,
+    /// For scripts.
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub struct ReportArguments {
+    /// The recording: a file, a directory, or - for standard input [default: hitm.data, else
+    /// perf.data]
+    #[arg(short, long, value_name = "FILE")]
+    input: Option<PathBuf>,
+
+    /// Form of the report
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+
+    /// Write to PATH instead of standard output
+    #[arg(short, long, value_name = "PATH")]
+    output: Option<PathBuf>,
+
+    /// Only the totals, no lines
+    #[arg(long)]
+    stats: bool,
+
+    /// Rank lines of --format c2c by all, local or remote HITMs, or peer snoops [default: tot; peer
+    /// for arm64]
+    #[arg(short, long, value_name = "tot|lcl|rmt|peer")]
+    display: Option<Display>,
+
+    /// Tell rows of --format c2c apart by these, separated by commas: pid, tid, iaddr, dso
+    #[arg(short, long, value_name = "KEYS", value_delimiter = ',', default_value = "iaddr")]
+    coalesce: Vec<Coalesce>,
+
+    /// Show nodes with their CPUs; twice: as CPU lists
+    #[arg(short = 'N', long, action = ArgAction::Count)]
+    node_info: u8,
+
+    /// Show the callers of each access
+    #[arg(short = 'g', long)]
+    call_graph: bool,
+
+    /// The image of the recorded kernel
+    #[arg(short = 'k', long, value_name = "FILE")]
+    vmlinux: Option<PathBuf>,
+
+    /// Show all accesses of each line, and what could not be resolved
+    #[arg(short, long)]
+    verbose: bool,
+
+    /// Show all lines, not only contended ones
+    #[arg(long)]
+    show_all: bool,
+
+    /// Do not shorten names of functions and files
+    #[arg(long)]
+    full_symbols: bool,
+
+    /// Do not look up source lines
+    #[arg(long)]
+    no_source: bool,
+
+    /// Take cache lines in pairs, as CPUs do that prefetch the adjacent line
+    #[arg(long)]
+    double_cl: bool,
+
+    /// Bytes of a cache line [default: as recorded, else 64]
+    #[arg(long, value_name = "64|128|256")]
+    line_size: Option<LineSize>,
+
+    /// Count as this version of perf does [default: the newest]
+    #[arg(long, value_name = "X.Y")]
+    perf_version: Option<PerfVersion>,
+
+    /// Only these processes
+    #[arg(long, value_name = "PID", value_delimiter = ',')]
+    pid: Vec<u32>,
+
+    /// Only these threads
+    #[arg(long, value_name = "TID", value_delimiter = ',')]
+    tid: Vec<u32>,
+
+    /// Only threads of these names
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    comm: Vec<String>,
+
+    /// Only these CPUs, as a list such as 0-3,8
+    #[arg(long, value_name = "LIST")]
+    cpu: Option<String>,
+
+    /// Only code in these images, by path or file name
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    object: Vec<String>,
+
+    /// Only this time, in seconds of the recording's clock; either end may be left out
+    #[arg(long, value_name = "FROM,TO", value_parser = parse_time_range)]
+    time: Option<TimeRange>,
+
+    /// List so many lines at most [default: 10 in text, else all]
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+
+    /// Order of lines: cost, hitm, samples, stores or address
+    #[arg(long, value_name = "KEY", default_value = "cost")]
+    sort: SortKey,
+
+    /// A directory that stands for the root of the recorded machine
+    #[arg(long, value_name = "DIR")]
+    symfs: Option<PathBuf>,
+}
+
+/// From and to.
+type TimeRange = (Option<Time>, Option<Time>);
+
+pub fn run(arguments: &ReportArguments) -> anyhow::Result<()> {
+    let path = arguments.input.clone().unwrap_or_else(default_input);
+    let named = || path.display().to_string();
+    let input = if path == Path::new("-") { Input::standard_input() } else { Input::open(&path) }?;
+    let recording = Recording::open(&input).with_context(named)?;
+    let options = arguments.options(&path, recording.features());
+    let progress = Progress::new(recording.sample_count() * 2);
+    let step = |samples| progress.add(samples);
+
+    let mut rendered = Vec::new();
+    match arguments.format {
+        Format::C2c => {
+            let report = hitm::report::c2c_report(
+                &recording,
+                &options,
+                arguments.display,
+                &arguments.coalesce,
+                arguments.limit,
+                &step,
+            )
+            .with_context(named)?;
+            drop(progress);
+            report.warnings.iter().for_each(print_warning);
+            let style = C2cStyle {
+                node_info: arguments.node_info,
+                full_symbols: arguments.full_symbols,
+                source: !arguments.no_source,
+                stats_only: arguments.stats,
+                callers: arguments.call_graph,
+            };
+            hitm::render::c2c(&report, &style, &mut rendered)?;
+        }
+        Format::Text | Format::Json => {
+            let is_text = arguments.format == Format::Text;
+            let limit = arguments.limit.or((is_text && !arguments.show_all).then_some(TEXT_LINES));
+            let limit = if arguments.stats { Some(0) } else { limit };
+            let report = hitm::report::report(&recording, &options, arguments.sort, limit, &step)
+                .with_context(named)?;
+            drop(progress);
+            if is_text {
+                let style = TextStyle {
+                    colour: arguments.output.is_none() && wants_colour(),
+                    verbose: arguments.verbose,
+                    full_names: arguments.full_symbols,
+                    lines: !arguments.stats,
+                };
+                hitm::render::text(&report, &style, &mut rendered)?;
+            } else {
+                hitm::render::json(&report, &mut rendered)?;
+            }
+        }
+    }
+    write_out(arguments.output.as_deref(), &rendered)
+}
+
+impl ReportArguments {
+    fn options(&self, path: &Path, features: &Features) -> ReportOptions {
+        let recorded = std::fs::metadata(path).ok();
+        let host = Host::read(Path::new("/"));
+        let is_this_machine = features.hostname.is_some()
+            && features.hostname == host.name
+            && features.os_release == host.kernel_release;
+        let since_start = recorded
+            .as_ref()
+            .and_then(|metadata| metadata.modified().ok())
+            .zip(host.started)
+            .is_some_and(|(modified, started)| modified >= started);
+        let (from, to) = self.time.unwrap_or_default();
+        ReportOptions {
+            filter: Filter {
+                pids: self.pid.iter().map(|&pid| Pid(pid)).collect(),
+                tids: self.tid.iter().map(|&tid| Tid(tid)).collect(),
+                comms: self.comm.clone(),
+                cpus: self.cpu.iter().flat_map(|list| parse_cpu_list(list)).map(Cpu).collect(),
+                objects: self.object.clone(),
+                from,
+                to,
+            },
+            version: self.perf_version.unwrap_or(PerfVersion::NEWEST),
+            line_size: self.line_size,
+            double_lines: self.double_cl,
+            show_all: self.show_all,
+            call_graph: self.call_graph,
+            names: NameOptions {
+                symfs: self.symfs.clone(),
+                vmlinux: self.vmlinux.clone(),
+                recorded_here: is_this_machine && since_start,
+                owner_uid: recorded.map(|metadata| metadata.uid()),
+                source_lines: !self.no_source,
+            },
+        }
+    }
+}
+
+fn default_input() -> PathBuf {
+    let own = PathBuf::from("hitm.data");
+    if own.exists() { own } else { PathBuf::from("perf.data") }
+}
+
+fn wants_colour() -> bool {
+    io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+fn print_warning(warning: &hitm::report::Warning) {
+    let advice = warning.advice().map(|advice| format!("; {advice}")).unwrap_or_default();
+    eprintln!("hitm: warning: {}{advice}", hitm::render::clean(&warning.text()));
+}
+
+fn write_out(path: Option<&Path>, bytes: &[u8]) -> anyhow::Result<()> {
+    let Some(path) = path else {
+        let mut out = io::stdout().lock();
+        out.write_all(bytes)?;
+        return Ok(out.flush()?);
+    };
+    let file: File = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o666)
+        .open(path)
+        .with_context(|| format!("{} cannot be written", path.display()))?;
+    let mut out = BufWriter::new(file);
+    out.write_all(bytes)
+        .and_then(|()| out.flush())
+        .with_context(|| format!("{} cannot be written", path.display()))
+}
+
+fn parse_time_range(text: &str) -> Result<TimeRange, String> {
+    let (from, to) = text.split_once(',').unwrap_or((text, ""));
+    let range = (parse_seconds(from)?, parse_seconds(to)?);
+    match range {
+        (None, None) => Err("give FROM,TO in seconds, such as 12.5,13".to_owned()),
+        (Some(from), Some(to)) if from > to => Err(format!("{text} ends before it begins")),
+        range => Ok(range),
+    }
+}
+
+/// Seconds with up to nine decimals, exactly: a floating-point number does not hold the time of a
+/// clock that has run for months.
+fn parse_seconds(text: &str) -> Result<Option<Time>, String> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let is_number = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit());
+    let nanoseconds = (is_number(whole) && is_number(fraction) && fraction.len() <= 9)
+        .then(|| {
+            let seconds: u64 = whole.parse().ok()?;
+            let fraction: u64 = format!("{fraction:0<9}").parse().ok()?;
+            seconds.checked_mul(1_000_000_000)?.checked_add(fraction)
+        })
+        .flatten();
+    nanoseconds
+        .map(|ns| Some(Time(ns)))
+        .ok_or_else(|| format!("\"{text}\" is not a time in seconds"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_exact() {
+        assert_eq!(parse_seconds("12345678.123456789"), Ok(Some(Time(12_345_678_123_456_789))));
+        assert_eq!(parse_time_range("1.5,"), Ok((Some(Time(1_500_000_000)), None)));
+        assert!(parse_time_range("2,1").is_err());
+        assert!(parse_time_range(",").is_err());
+        assert!(parse_time_range("1.1234567891").is_err());
+    }
+}

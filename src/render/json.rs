@@ -1,0 +1,15 @@
+//! `--format json`: the report as it is.
+
+use std::io::{self, Write};
+
+use crate::report::Report;
+
+/// Writes one JSON object and a newline.
+///
+/// # Errors
+///
+/// What the writer answers.
+pub fn json(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, report)?;
+    out.write_all(b"\n")
+}

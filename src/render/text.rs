@@ -1,0 +1,377 @@
+//! `--format text`: for people, within 100 columns.
+
+use std::io::{self, Write};
+
+use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, Width};
+
+use super::clean::{clean, keep_end, keep_start};
+use crate::report::Report;
+use crate::report::model::{Access, Line, RecordingFacts};
+
+/// How the text looks.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct TextStyle {
+    /// Whether to colour.
+    pub colour: bool,
+    /// Whether to show every access of a line.
+    pub verbose: bool,
+    /// Whether names stay whole; lines may then get long.
+    pub full_names: bool,
+    /// Whether to show lines, or totals only.
+    pub lines: bool,
+}
+
+/// The widest line.
+const WIDTH: usize = 100;
+/// So many accesses of a line are shown unless asked for all.
+const SHOWN_ACCESSES: usize = 8;
+
+/// Writes the report.
+///
+/// # Errors
+///
+/// What the writer answers.
+pub fn text(report: &Report, style: &TextStyle, out: &mut dyn Write) -> io::Result<()> {
+    answer(report, style, out)?;
+    facts(&report.recording, out)?;
+    sources(report, out)?;
+    if style.lines {
+        for line in &report.lines {
+            writeln!(out)?;
+            show_line(line, style, out)?;
+        }
+        hidden_lines(report, out)?;
+    }
+    warnings(report, style, out)
+}
+
+fn painted(style: &TextStyle, code: &str, text: &str) -> String {
+    if style.colour { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+}
+
+/// The first line is the answer.
+fn answer(report: &Report, style: &TextStyle, out: &mut dyn Write) -> io::Result<()> {
+    let stats = report.c2c.unwrap_or_default();
+    let contended = report.shared.shared_lines;
+    let sentence = match (stats.load, contended) {
+        (0, _) => "No loads were sampled, so contention cannot be measured.".to_owned(),
+        (loads, 0) => format!("No contention seen in {} sampled loads.", grouped(loads)),
+        (loads, lines) => format!(
+            "{} of {} sampled loads fetched a line that another CPU had modified or owned, from {} cache {}.",
+            grouped(contended_loads(report)),
+            grouped(loads),
+            grouped(lines),
+            if lines == 1 { "line" } else { "lines" }
+        ),
+    };
+    for line in wrapped(&sentence, WIDTH) {
+        writeln!(out, "{}", painted(style, "1", &line))?;
+    }
+    Ok(())
+}
+
+fn contended_loads(report: &Report) -> u64 {
+    let stats = report.c2c.unwrap_or_default();
+    stats.tot_hitm + stats.tot_peer
+}
+
+fn facts(facts: &RecordingFacts, out: &mut dyn Write) -> io::Result<()> {
+    let known = |text: &Option<String>| text.as_deref().map(|text| clean(text).into_owned());
+    let machine: Vec<String> = [
+        known(&facts.hostname),
+        known(&facts.cpu),
+        facts.cpus.map(|cpus| format!("{cpus} CPUs")),
+        facts.nodes.map(|nodes| format!("{nodes} node{}", if nodes == 1 { "" } else { "s" })),
+        known(&facts.kernel).map(|kernel| format!("Linux {kernel}")),
+        known(&facts.arch),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    if !machine.is_empty() {
+        writeln!(out, "  machine  {}", keep_start(&machine.join(", "), WIDTH - 11))?;
+    }
+    if !facts.command_line.is_empty() {
+        let command = facts.command_line.join(" ");
+        writeln!(out, "  command  {}", keep_start(&clean(&command), WIDTH - 11))?;
+    }
+    for (index, event) in facts.events.iter().enumerate() {
+        let label = if index == 0 { "events" } else { "" };
+        let name = keep_start(&clean(&event.name), 50);
+        let (samples, accesses) = (grouped(event.samples), grouped(event.accesses));
+        writeln!(out, "  {label:<7}  {name}: {samples} samples, {accesses} accesses")?;
+    }
+    let duration = facts.duration_ns.map(|ns| format!(" over {:.3} s", ns as f64 / 1e9));
+    writeln!(
+        out,
+        "  samples  {}{}, {} lost; cache lines of {} bytes",
+        grouped(facts.samples),
+        duration.unwrap_or_default(),
+        grouped(facts.lost),
+        facts.line_size
+    )
+}
+
+/// Where loads were served from, and what became of stores.
+fn sources(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+    let Some(stats) = report.c2c else {
+        return Ok(());
+    };
+    let mut table = new_table();
+    table.set_header(vec!["Loads", "", "Contended loads", "", "Stores", ""]);
+    let rows = [
+        (("first level", stats.ld_l1hit), ("local HITM", stats.lcl_hitm), ("all", stats.store)),
+        (
+            ("fill buffer", stats.ld_fbhit),
+            ("remote HITM", stats.rmt_hitm),
+            ("hit L1", stats.st_l1hit),
+        ),
+        (
+            ("second level", stats.ld_l2hit),
+            ("local peer", stats.lcl_peer),
+            ("missed L1", stats.st_l1miss),
+        ),
+        (
+            ("last level", stats.ld_llchit),
+            ("remote peer", stats.rmt_peer),
+            ("level unknown", stats.st_na),
+        ),
+        (("local memory", stats.lcl_dram), ("", 0), ("", 0)),
+        (("remote memory", stats.rmt_dram), ("", 0), ("", 0)),
+    ];
+    for (load, contended, store) in rows {
+        let pair = |(name, count): (&str, u64)| match name {
+            "" => [String::new(), String::new()],
+            name => [name.to_owned(), grouped(count)],
+        };
+        table.add_row([pair(load), pair(contended), pair(store)].concat());
+    }
+    for index in [1, 3, 5] {
+        align_right(&mut table, index);
+    }
+    writeln!(out)?;
+    write_table(&table, out)
+}
+
+fn show_line(line: &Line, style: &TextStyle, out: &mut dyn Write) -> io::Result<()> {
+    let object = line.objects.first();
+    let place = object.map_or("unknown memory".to_owned(), |object| {
+        let name = object.name.as_deref().unwrap_or("no recorded mapping");
+        match object.kind {
+            "unknown" => keep_end(&clean(name), 40),
+            kind if Some(kind) == name.strip_prefix('[').and_then(|n| n.strip_suffix(']')) => {
+                kind.to_owned()
+            }
+            kind => format!("{kind} {}", keep_end(&clean(name), 40)),
+        }
+    });
+    let owner = line.pid.map(|pid| format!(" of process {}", pid as i32)).unwrap_or_default();
+    let title = format!("#{} {} in {place}{owner}", line.rank, line.address);
+    writeln!(out, "{}", painted(style, "1", &title))?;
+    let cycles = line
+        .contended_cycles
+        .map(|cycles| format!(" ({} cycles)", grouped(cycles)))
+        .unwrap_or_default();
+    let count =
+        |n: u64, word: &str| format!("{} {word}{}", grouped(n), if n == 1 { "" } else { "s" });
+    writeln!(
+        out,
+        "   {}{cycles}, {:.1} % of all; {}; {}, {}",
+        count(line.contended_loads, "contended load"),
+        line.contended_share * 100.0,
+        count(line.samples, "sample"),
+        count(line.readers, "reading thread"),
+        count(line.writers, "writing thread"),
+    )?;
+    let shown = if style.verbose { line.accesses.len() } else { SHOWN_ACCESSES };
+    let mut busiest: Vec<&Access> = line.accesses.iter().collect();
+    busiest.sort_by_key(|access| std::cmp::Reverse((access.contended, access.samples)));
+    busiest.truncate(shown);
+    busiest.sort_by_key(|access| access.offset);
+    write_table(&access_table(&busiest, style), out)?;
+    let hidden = line.accesses.len() - busiest.len();
+    if hidden > 0 {
+        writeln!(out, "   and {hidden} accesses more (-v shows all)")?;
+    }
+    for access in busiest.iter().filter(|access| !access.callers.is_empty()) {
+        writeln!(out, "   callers at {:#x} {}:", access.offset, code(access, style))?;
+        for chain in &access.callers {
+            let frames =
+                chain.frames.iter().map(|frame| clean(frame)).collect::<Vec<_>>().join(" < ");
+            writeln!(out, "     {:>6}  {}", chain.samples, keep_start(&frames, WIDTH - 14))?;
+        }
+    }
+    Ok(())
+}
+
+fn access_table(accesses: &[&Access], style: &TextStyle) -> Table {
+    let mut table = new_table();
+    table.set_header(vec![
+        "Offset",
+        "",
+        "Samples",
+        "Contended",
+        "Cycles",
+        "Threads",
+        "Code",
+        "Source",
+    ]);
+    for access in accesses {
+        let cycles = access.mean_cycles.as_ref().and_then(|mean| {
+            mean.rmt_hitm.or(mean.lcl_hitm).or(mean.rmt_peer).or(mean.lcl_peer).or(mean.load)
+        });
+        table.add_row(vec![
+            format!("{:#x}", access.offset),
+            access.kind.to_owned(),
+            grouped(access.samples),
+            if access.kind == "load" { grouped(access.contended) } else { String::new() },
+            cycles.map(|cycles| format!("{cycles:.0}")).unwrap_or_default(),
+            threads(access),
+            code(access, style),
+            source(access, style),
+        ]);
+    }
+    for index in [0, 2, 3, 4] {
+        align_right(&mut table, index);
+    }
+    if !style.full_names {
+        let widths: Vec<(usize, u16)> = vec![(5, 18), (6, 26), (7, 22)];
+        for (index, width) in widths {
+            if let Some(column) = table.column_mut(index) {
+                column.set_constraint(ColumnConstraint::UpperBoundary(Width::Fixed(width)));
+            }
+        }
+    }
+    table
+}
+
+/// One name for several threads of it.
+fn threads(access: &Access) -> String {
+    let Some(first) = access.threads.first() else {
+        return String::new();
+    };
+    let name = first
+        .comm
+        .as_deref()
+        .map_or_else(|| (first.tid as i32).to_string(), |comm| clean(comm).into_owned());
+    let name = keep_start(&name, 11);
+    match access.threads.len() {
+        1 if first.comm.is_some() => format!("{name} {}", first.tid as i32),
+        1 => name,
+        count => format!("{name} ×{count}"),
+    }
+}
+
+fn code(access: &Access, style: &TextStyle) -> String {
+    let object = access.object.as_deref().map(|object| object.rsplit('/').next().unwrap_or(object));
+    let text = match (&access.symbol, object) {
+        (Some(symbol), _) => clean(symbol).into_owned(),
+        (None, Some(object)) => format!("{}+{}", clean(object), access.code_address),
+        (None, None) => access.code_address.to_string(),
+    };
+    if style.full_names { text } else { keep_start(&text, 26) }
+}
+
+fn source(access: &Access, style: &TextStyle) -> String {
+    let Some(place) = &access.source else {
+        return String::new();
+    };
+    let inlined = if access.inlines.is_empty() { "" } else { " (inl)" };
+    let file = place.file.rsplit('/').next().unwrap_or(&place.file);
+    let file = if style.full_names { &place.file } else { file };
+    let line = format!(":{}{inlined}", place.line);
+    if style.full_names {
+        return format!("{}{line}", clean(file));
+    }
+    format!("{}{line}", keep_end(&clean(file), 22 - line.len().min(16)))
+}
+
+fn hidden_lines(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+    let other = &report.other_lines;
+    let contended = other.c2c.map_or(0, |stats| stats.tot_hitm + stats.tot_peer);
+    writeln!(out)?;
+    writeln!(
+        out,
+        "Not listed: {} lines with {} samples, {} of them contended loads.",
+        grouped(other.lines),
+        grouped(other.samples),
+        grouped(contended)
+    )
+}
+
+fn warnings(report: &Report, style: &TextStyle, out: &mut dyn Write) -> io::Result<()> {
+    if report.warnings.is_empty() {
+        return Ok(());
+    }
+    writeln!(out)?;
+    for warning in &report.warnings {
+        let advice = warning.advice().map(|advice| format!(" → {advice}")).unwrap_or_default();
+        let sentence = format!("{}{advice}", clean(&warning.text()));
+        for (index, line) in wrapped(&sentence, WIDTH - 9).iter().enumerate() {
+            let label = if index == 0 { painted(style, "33", "warning:") } else { " ".repeat(8) };
+            writeln!(out, "{label} {line}")?;
+        }
+    }
+    Ok(())
+}
+
+fn new_table() -> Table {
+    let mut table = Table::new();
+    table
+        .load_style(comfy_table::presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_width(WIDTH as u16 - 2)
+        .force_no_tty();
+    table
+}
+
+fn align_right(table: &mut Table, index: usize) {
+    if let Some(column) = table.column_mut(index) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+}
+
+fn write_table(table: &Table, out: &mut dyn Write) -> io::Result<()> {
+    table.lines().try_for_each(|line| writeln!(out, "  {}", line.trim_end()))
+}
+
+/// Words over lines of at most `width` characters; a longer word keeps a line of its own.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
+/// Digits in groups of three.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(' ');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_words_are_laid_out() {
+        assert_eq!(grouped(1_234_567), "1 234 567");
+        assert_eq!(grouped(12), "12");
+        assert_eq!(wrapped("aa bb cc", 5), ["aa bb", "cc"]);
+        assert_eq!(wrapped("aaaaaaa b", 5), ["aaaaaaa", "b"]);
+    }
+}
