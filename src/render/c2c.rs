@@ -184,7 +184,7 @@ fn header(columns: &[Column], out: &mut dyn Write) -> io::Result<()> {
     while let Some(column) = columns.get(index) {
         let group = &columns[index..(index + column.span.max(1)).min(columns.len())];
         let width = group.iter().map(|column| column.width + 2).sum::<usize>() - 2;
-        over.push(format!("{:>width$}", centred(column.over, width)));
+        over.push(format!("{:>width$}", column.over));
         for column in group {
             names.push(format!("{:>width$}", column.name, width = column.width));
             dots.push(".".repeat(column.width));
@@ -193,16 +193,6 @@ fn header(columns: &[Column], out: &mut dyn Write) -> io::Result<()> {
     }
     let line = |parts: Vec<String>| format!("# {}", parts.join("  ").trim_end());
     writeln!(out, "#\n{}\n{}\n{}\n#", line(over), line(names), line(dots))
-}
-
-/// Dashes around a group's name as far as they fit; single names stay at the right.
-fn centred(text: &str, width: usize) -> String {
-    let Some(text) = text.strip_prefix('-') else {
-        return text.to_owned();
-    };
-    let dashes = width.saturating_sub(text.len() + 2);
-    let left = dashes.div_ceil(2);
-    format!("{} {text} {}", "-".repeat(left), "-".repeat(dashes - left))
 }
 
 fn row(columns: &[Column], index: usize, out: &mut dyn Write) -> io::Result<()> {
@@ -240,27 +230,32 @@ fn line_table(report: &C2cReport, out: &mut dyn Write) -> io::Result<()> {
     };
     let mut columns = vec![
         Column::new("", 1, "Index", 5),
-        Column::new("-Cacheline", 3, "Address", 18),
+        Column::new("----------- Cacheline ----------", 3, "Address", 18),
         Column::new("", 1, "Node", 4),
         Column::new("", 1, "PA cnt", 6),
         Column::new(ranked, 1, over, 7),
-        Column::new(if is_peer { "-Load Peer" } else { "-Load Hitm" }, 3, "Total", 7),
+        Column::new(
+            if is_peer { "------- Load Peer -------" } else { "------- Load Hitm -------" },
+            3,
+            "Total",
+            7,
+        ),
         Column::new("", 1, if is_peer { "Local" } else { "LclHitm" }, 7),
         Column::new("", 1, if is_peer { "Remote" } else { "RmtHitm" }, 7),
         Column::new("Total", 1, "records", 7),
         Column::new("Total", 1, "Loads", 7),
         Column::new("Total", 1, "Stores", 7),
-        Column::new("-Stores", 3, "L1Hit", 7),
+        Column::new("--------- Stores --------", 3, "L1Hit", 7),
         Column::new("", 1, "L1Miss", 7),
         Column::new("", 1, "N/A", 7),
-        Column::new("-Core Load Hit", 3, "FB", 7),
+        Column::new("----- Core Load Hit -----", 3, "FB", 7),
         Column::new("", 1, "L1", 7),
         Column::new("", 1, "L2", 7),
-        Column::new("-LLC Load Hit", 2, "LclHit", 8),
+        Column::new("- LLC Load Hit --", 2, "LclHit", 8),
         Column::new("", 1, "LclHitm", 7),
-        Column::new("-RMT Load Hit", 2, "RmtHit", 8),
+        Column::new("- RMT Load Hit --", 2, "RmtHit", 8),
         Column::new("", 1, "RmtHitm", 7),
-        Column::new("-Load Dram", 2, "Lcl", 8),
+        Column::new("--- Load Dram ----", 2, "Lcl", 8),
         Column::new("", 1, "Rmt", 8),
     ];
     let whole = report.display.metric(&report.totals);
@@ -369,39 +364,42 @@ fn pareto_columns(
         percent(count(&row.row.stats), count(&line.line.stats))
     };
     let (over, first, second) = match is_peer {
-        true => ("-Peer Snoop", "Rmt", "Lcl"),
-        false => ("-HITM", "RmtHitm", "LclHitm"),
+        true => ("-- Peer Snoop --", "Rmt", "Lcl"),
+        false => ("----- HITM -----", "RmtHitm", "LclHitm"),
     };
     add(Column::new("", 1, "Num", 5), &|_, _| String::new());
     add(Column::new(over, 2, first, 7), &|line, row| share(&remote, line, row));
     add(Column::new("", 1, second, 7), &|line, row| share(&local, line, row));
-    add(Column::new("-Store Refs", 3, "L1 Hit", 7), &|line, row| share(&|s| s.st_l1hit, line, row));
+    add(Column::new("------- Store Refs ------", 3, "L1 Hit", 7), &|line, row| {
+        share(&|s| s.st_l1hit, line, row)
+    });
     add(Column::new("", 1, "L1 Miss", 7), &|line, row| share(&|s| s.st_l1miss, line, row));
     add(Column::new("", 1, "N/A", 7), &|line, row| share(&|s| s.st_na, line, row));
-    add(Column::new("-Data address", 3, "Offset", 18), &|_, row| {
+    add(Column::new("--------- Data address ---------", 3, "Offset", 18), &|_, row| {
         format!("{:#x}", row.row.offset.0)
     });
     add(Column::new("", 1, "Node", 4), &|_, row| memory_nodes(&row.row.place));
     add(Column::new("", 1, "PA cnt", 6), &|_, row| row.row.place.changes.to_string());
-    // perf shows these in the order in which they were asked for.
-    for key in &report.coalesce {
-        match key {
-            Coalesce::Pid => {
-                add(Column::new("", 1, "Pid", 7), &|_, row| (row.row.pid.0 as i32).to_string());
-            }
-            Coalesce::Tid => add(Column::new("", 1, "Tid", 13), &|_, row| {
-                let name = row.comm.as_deref().unwrap_or_default();
-                format!("{:>5}:{:<7}", row.row.tid.0 as i32, clean(name))
-            }),
-            Coalesce::Iaddr => add(Column::new("", 1, "Code address", 18), &|_, row| {
-                format!("{:#x}", row.row.code.address.0)
-            }),
-            Coalesce::Dso => {}
-        }
+    if has(Coalesce::Pid) {
+        add(Column::new("", 1, "Pid", 7), &|_, row| (row.row.pid.0 as i32).to_string());
+    }
+    if has(Coalesce::Tid) {
+        add(Column::new("", 1, "Tid", 13), &|_, row| {
+            let tid = row.row.tid.0 as i32;
+            // perf knows the name of the idle task without a record, and makes up others.
+            let made_up = if tid == 0 { "swapper".to_owned() } else { format!(":{tid}") };
+            let name = row.comm.as_deref().unwrap_or(&made_up);
+            format!("{tid:>5}:{:<7}", clean(name))
+        });
+    }
+    if has(Coalesce::Iaddr) {
+        add(Column::new("", 1, "Code address", 18), &|_, row| {
+            format!("{:#x}", row.row.code.address.0)
+        });
     }
     let (first, second) = if is_peer { ("rmt peer", "lcl peer") } else { ("rmt hitm", "lcl hitm") };
     let mean = |value: f64| format!("{value:.0}");
-    add(Column::new("-cycles", 3, first, 8), &|_, row| {
+    add(Column::new("---------- cycles ----------", 3, first, 8), &|_, row| {
         let cycles = &row.row.cycles;
         mean(if is_peer { cycles.rmt_peer.mean() } else { cycles.rmt_hitm.mean() })
     });
@@ -468,10 +466,11 @@ fn source(named: &NamedRow) -> String {
     if let Some((file, line)) = &named.code.source {
         return format!("{}:{line}", clean(file.rsplit('/').next().unwrap_or(file)));
     }
-    let address = named.code.perf_address.unwrap_or(named.row.code.address.0);
-    match &named.code.symbol_start {
-        Some((symbol, start)) => format!("{}+{:#x}", clean(symbol), address.wrapping_sub(*start)),
-        None => format!("{}[{address:x}]", object(named)),
+    let code = &named.code;
+    match (&code.symbol, code.perf_address) {
+        (Some(symbol), _) => format!("{}+{}", clean(symbol), code.symbol_offset),
+        (None, Some(address)) => format!("{}[{address:x}]", object(named)),
+        (None, None) => "??:0".to_owned(),
     }
 }
 

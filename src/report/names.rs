@@ -42,8 +42,8 @@ pub struct InlinedFrame {
 pub struct CodeName {
     /// The function, as the symbol table has it.
     pub symbol: Option<String>,
-    /// The function's name and where it starts, in the same addresses as `perf_address`.
-    pub symbol_start: Option<(String, u64)>,
+    /// How far the address is into that function, bytes.
+    pub symbol_offset: u64,
     /// The address as perf shows it where there is no name: within the image's file.
     pub perf_address: Option<u64>,
     /// The image: a path, `[kernel.kallsyms]` and the like; `None` where nothing is mapped.
@@ -142,7 +142,7 @@ impl<'p> Names<'p> {
                 .collect(),
         };
         CodeName {
-            symbol_start: None,
+            symbol_offset: location.offset,
             perf_address: Some(mapping.perf_address(code.0)),
             symbol: location.symbol.map(|symbol| symbol.name),
             object,

@@ -115,7 +115,7 @@ impl KernelSymbolizer {
     pub fn locate(&self, address: u64) -> Location {
         match &self.source {
             Source::List(list) => {
-                Location::of_symbol(list.function(address).map(|found| found.symbol))
+                Location::of_symbol(list.function(address).map(|found| found.symbol), address)
             }
             Source::Vmlinux { image, slide } => {
                 let stated = ImageAddress(address.wrapping_sub(*slide));

@@ -43,6 +43,8 @@ pub struct Frame {
 pub struct Location {
     /// The symbol that contains the address.
     pub symbol: Option<SymbolName>,
+    /// How far the address is into that symbol, bytes.
+    pub offset: u64,
     /// The functions at the address, innermost first; the last one is the real, outer function.
     ///
     /// With a symbol and no debug information this is one frame with the symbol's name.
@@ -53,14 +55,15 @@ pub struct Location {
 
 impl Location {
     /// The location of an address about which only its symbol is known, if that.
-    pub(super) fn of_symbol(symbol: Option<SymbolName>) -> Self {
+    pub(super) fn of_symbol(symbol: Option<SymbolName>, address: u64) -> Self {
+        let offset = symbol.as_ref().map_or(0, |symbol| address.wrapping_sub(symbol.address));
         let frame = symbol.as_ref().map(|symbol| Frame {
             function: Some(symbol.name.clone()),
             raw_function: Some(symbol.raw.clone()),
             file: None,
             line: None,
         });
-        Self { frames: frame.into_iter().collect(), symbol, problem: None }
+        Self { frames: frame.into_iter().collect(), symbol, offset, problem: None }
     }
 
     pub(super) fn unknown(problem: Arc<ImageProblem>) -> Self {

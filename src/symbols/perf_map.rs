@@ -120,7 +120,7 @@ impl PerfMap {
     /// The same as a location of one frame.
     #[must_use]
     pub fn locate(&self, address: u64) -> Location {
-        Location::of_symbol(self.symbol(address))
+        Location::of_symbol(self.symbol(address), address)
     }
 }
 

@@ -74,7 +74,7 @@ impl ResolvedImage {
 
     pub(super) fn locate_address(&self, address: ImageAddress) -> Location {
         let symbol = self.symbols().function(address);
-        let mut location = Location::of_symbol(symbol.map(|symbol| self.name(symbol)));
+        let mut location = Location::of_symbol(symbol.map(|symbol| self.name(symbol)), address.0);
         let frames = self.debug_frames(address);
         if !frames.is_empty() {
             let outermost = location.frames.pop();
