@@ -42,6 +42,46 @@ pub enum Source {
 }
 
 impl Source {
+    /// All of them, nearest first.
+    pub const ALL: [Self; 15] = [
+        Self::L1,
+        Self::FillBuffer,
+        Self::L2,
+        Self::LastLevel,
+        Self::LocalHitm,
+        Self::RemoteHitm,
+        Self::LocalPeer,
+        Self::RemotePeer,
+        Self::RemoteCache,
+        Self::LocalMemory,
+        Self::RemoteMemory,
+        Self::FarMemory,
+        Self::Uncached,
+        Self::Miss,
+        Self::Unknown,
+    ];
+
+    /// In words.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::L1 => "first level",
+            Self::FillBuffer => "fill buffer",
+            Self::L2 => "second level",
+            Self::LastLevel => "last level",
+            Self::LocalHitm => "local HITM",
+            Self::RemoteHitm => "remote HITM",
+            Self::LocalPeer => "local peer",
+            Self::RemotePeer => "remote peer",
+            Self::RemoteCache => "remote cache",
+            Self::LocalMemory => "local memory",
+            Self::RemoteMemory => "remote memory",
+            Self::FarMemory => "far memory",
+            Self::Uncached => "uncached",
+            Self::Miss => "miss, not known where",
+            Self::Unknown => "not known",
+        }
+    }
+
     /// The source of a load.
     pub fn of(word: DataSource) -> Self {
         let lvl = word.level();

@@ -77,6 +77,8 @@ pub struct Survey {
     pub totals: C2cStats,
     /// Counters of the samples that are neither load nor store.
     pub unparsable: C2cStats,
+    /// Loads by their one source, in the order of [`Source::ALL`].
+    pub sources: [u64; Source::ALL.len()],
     /// Samples of each event.
     pub event_samples: Vec<u64>,
     /// Loads and stores of each event.
@@ -173,6 +175,9 @@ impl Survey {
         self.without_cpu += u64::from(access.cpu.is_none());
         self.with_latency += u64::from(access.latency.data.0 > 0);
         self.in_kernel += u64::from(access.mode == CpuMode::Kernel);
+        if access.source.is_load() {
+            self.sources[Source::of(access.source) as usize] += 1;
+        }
         if options.own_lines && access.data.0 != 0 {
             let (key, is_doubtful) = identity.key(access, identity.data_mapping(access));
             let physical = (is_doubtful && access.physical.0 != 0)
@@ -192,6 +197,7 @@ impl Survey {
         pairs
             .chain(self.event_accesses.iter_mut().zip(&other.event_accesses))
             .for_each(|(a, b)| *a += b);
+        self.sources.iter_mut().zip(&other.sources).for_each(|(a, b)| *a += b);
         self.perf_lines.extend(other.perf_lines);
         for (key, line) in other.lines {
             self.lines.entry(key).and_modify(|known| known.add(&line)).or_insert(line);
@@ -223,6 +229,11 @@ impl Survey {
                 line.contended = line.contended.max(joined.contended.min(1));
             }
         }
+    }
+
+    /// Loads of one source.
+    pub fn loads_from(&self, source: Source) -> u64 {
+        self.sources[source as usize]
     }
 
     /// How many different lines there are.

@@ -4,12 +4,13 @@ use std::io::{self, Write};
 
 use crate::report::Report;
 
-/// Writes one JSON object and a newline.
+/// Writes one JSON object on one line: reports of many lines are large, and readers indent as they
+/// like.
 ///
 /// # Errors
 ///
 /// What the writer answers.
 pub fn json(report: &Report, out: &mut dyn Write) -> io::Result<()> {
-    serde_json::to_writer_pretty(&mut *out, report)?;
+    serde_json::to_writer(&mut *out, report)?;
     out.write_all(b"\n")
 }

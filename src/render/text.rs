@@ -6,7 +6,7 @@ use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, Wi
 
 use super::clean::{clean, keep_end, keep_start};
 use crate::report::Report;
-use crate::report::model::{Access, Line, RecordingFacts};
+use crate::report::model::{Access, Line, RecordingFacts, SourceCount};
 
 /// How the text looks.
 #[derive(Debug, Clone, Copy, Default)]
@@ -51,15 +51,16 @@ fn painted(style: &TextStyle, code: &str, text: &str) -> String {
 
 /// The first line is the answer.
 fn answer(report: &Report, style: &TextStyle, out: &mut dyn Write) -> io::Result<()> {
-    let stats = report.c2c.unwrap_or_default();
-    let contended = report.shared.shared_lines;
-    let sentence = match (stats.load, contended) {
+    let loads = report.c2c.map_or(0, |stats| stats.load);
+    let (contended, lines) = (report.summary.contended_loads, report.summary.contended_lines);
+    let sentence = match (loads, contended) {
         (0, _) => "No loads were sampled, so contention cannot be measured.".to_owned(),
         (loads, 0) => format!("No contention seen in {} sampled loads.", grouped(loads)),
-        (loads, lines) => format!(
-            "{} of {} sampled loads fetched a line that another CPU had modified or owned, from {} cache {}.",
-            grouped(contended_loads(report)),
+        (loads, contended) => format!(
+            "{} of {} sampled loads ({:.1} %) had to fetch a line from another CPU's cache, on {} cache {}.",
+            grouped(contended),
             grouped(loads),
+            contended as f64 / loads as f64 * 100.0,
             grouped(lines),
             if lines == 1 { "line" } else { "lines" }
         ),
@@ -68,11 +69,6 @@ fn answer(report: &Report, style: &TextStyle, out: &mut dyn Write) -> io::Result
         writeln!(out, "{}", painted(style, "1", &line))?;
     }
     Ok(())
-}
-
-fn contended_loads(report: &Report) -> u64 {
-    let stats = report.c2c.unwrap_or_default();
-    stats.tot_hitm + stats.tot_peer
 }
 
 fn facts(facts: &RecordingFacts, out: &mut dyn Write) -> io::Result<()> {
@@ -112,39 +108,31 @@ fn facts(facts: &RecordingFacts, out: &mut dyn Write) -> io::Result<()> {
     )
 }
 
-/// Where loads were served from, and what became of stores.
+/// Where loads were served from, each counted once, and what became of stores.
 fn sources(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     let Some(stats) = report.c2c else {
         return Ok(());
     };
-    let mut table = new_table();
-    table.set_header(vec!["Loads", "", "Contended loads", "", "Stores", ""]);
-    let rows = [
-        (("first level", stats.ld_l1hit), ("local HITM", stats.lcl_hitm), ("all", stats.store)),
-        (
-            ("fill buffer", stats.ld_fbhit),
-            ("remote HITM", stats.rmt_hitm),
-            ("hit L1", stats.st_l1hit),
-        ),
-        (
-            ("second level", stats.ld_l2hit),
-            ("local peer", stats.lcl_peer),
-            ("missed L1", stats.st_l1miss),
-        ),
-        (
-            ("last level", stats.ld_llchit),
-            ("remote peer", stats.rmt_peer),
-            ("level unknown", stats.st_na),
-        ),
-        (("local memory", stats.lcl_dram), ("", 0), ("", 0)),
-        (("remote memory", stats.rmt_dram), ("", 0), ("", 0)),
+    let (contended, others): (Vec<_>, Vec<_>) =
+        report.sources.iter().partition(|count| count.source.is_contended());
+    let named = |counts: &[&SourceCount]| -> Vec<(&str, u64)> {
+        counts.iter().map(|count| (count.source.name(), count.loads)).collect()
+    };
+    let stores = [
+        ("all", stats.store),
+        ("hit first level", stats.st_l1hit),
+        ("missed first level", stats.st_l1miss),
+        ("level not known", stats.st_na),
     ];
-    for (load, contended, store) in rows {
-        let pair = |(name, count): (&str, u64)| match name {
-            "" => [String::new(), String::new()],
-            name => [name.to_owned(), grouped(count)],
-        };
-        table.add_row([pair(load), pair(contended), pair(store)].concat());
+    let stores = stores.into_iter().filter(|(_, count)| *count > 0).collect();
+    let columns: [Vec<(&str, u64)>; 3] = [named(&contended), named(&others), stores];
+    let mut table = new_table();
+    table.set_header(vec!["Loads from other CPUs", "", "Other loads", "", "Stores", ""]);
+    for row in 0..columns.iter().map(Vec::len).max().unwrap_or(0) {
+        table.add_row(columns.iter().flat_map(|column| match column.get(row) {
+            Some((name, count)) => [(*name).to_owned(), grouped(*count)],
+            None => [String::new(), String::new()],
+        }));
     }
     for index in [1, 3, 5] {
         align_right(&mut table, index);
@@ -174,20 +162,18 @@ fn show_line(line: &Line, style: &TextStyle, out: &mut dyn Write) -> io::Result<
         .unwrap_or_default();
     let count =
         |n: u64, word: &str| format!("{} {word}{}", grouped(n), if n == 1 { "" } else { "s" });
-    writeln!(
-        out,
-        "   {}{cycles}, {:.1} % of all; {}; {}, {}",
+    let sentence = format!(
+        "{}{cycles}, {:.1} % of all; {}; {}, {}",
         count(line.contended_loads, "contended load"),
         line.contended_share * 100.0,
         count(line.samples, "sample"),
         count(line.readers, "reading thread"),
         count(line.writers, "writing thread"),
-    )?;
-    let shown = if style.verbose { line.accesses.len() } else { SHOWN_ACCESSES };
-    let mut busiest: Vec<&Access> = line.accesses.iter().collect();
-    busiest.sort_by_key(|access| std::cmp::Reverse((access.contended, access.samples)));
-    busiest.truncate(shown);
-    busiest.sort_by_key(|access| access.offset);
+    );
+    for part in wrapped(&sentence, WIDTH - 3) {
+        writeln!(out, "   {part}")?;
+    }
+    let busiest = shown_accesses(line, style);
     write_table(&access_table(&busiest, style), out)?;
     let hidden = line.accesses.len() - busiest.len();
     if hidden > 0 {
@@ -202,6 +188,22 @@ fn show_line(line: &Line, style: &TextStyle, out: &mut dyn Write) -> io::Result<
         }
     }
     Ok(())
+}
+
+/// The accesses that matter most: those that wait, and those that write and so make others wait.
+fn shown_accesses<'l>(line: &'l Line, style: &TextStyle) -> Vec<&'l Access> {
+    let (mut stores, mut loads): (Vec<&Access>, Vec<&Access>) =
+        line.accesses.iter().partition(|access| access.kind == "store");
+    if !style.verbose {
+        loads.sort_by_key(|access| std::cmp::Reverse((access.contended, access.samples)));
+        stores.sort_by_key(|access| std::cmp::Reverse(access.samples));
+        let stores_shown = stores.len().min(SHOWN_ACCESSES - loads.len().min(SHOWN_ACCESSES / 2));
+        loads.truncate(SHOWN_ACCESSES - stores_shown);
+        stores.truncate(stores_shown);
+    }
+    let mut shown = [loads, stores].concat();
+    shown.sort_by_key(|access| access.offset);
+    shown
 }
 
 fn access_table(accesses: &[&Access], style: &TextStyle) -> Table {
@@ -288,7 +290,8 @@ fn source(access: &Access, style: &TextStyle) -> String {
 
 fn hidden_lines(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     let other = &report.other_lines;
-    let contended = other.c2c.map_or(0, |stats| stats.tot_hitm + stats.tot_peer);
+    let listed: u64 = report.lines.iter().map(|line| line.contended_loads).sum();
+    let contended = report.summary.contended_loads - listed;
     writeln!(out)?;
     writeln!(
         out,

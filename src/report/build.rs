@@ -6,8 +6,8 @@ use super::callers::call_chains;
 use super::error::ReportError;
 use super::model::{
     Access, Cost, EventFacts, Grade, Hex, Inline, Line, MeanCycles, Object, OtherLines,
-    RecordingFacts, Report, SharedLines, SourceLine, Summary, ThreadSamples, Unparsable,
-    Unresolved,
+    RecordingFacts, Report, SharedLines, SourceCount, SourceLine, Summary, ThreadSamples,
+    Unparsable, Unresolved,
 };
 use super::names::Names;
 use super::session::{Progress, ReportOptions, Session, code_mapping};
@@ -58,6 +58,7 @@ pub fn report(
     let mut lines = contended_lines(&gathered, &identity, options);
     lines.sort_by_cached_key(|line| line.rank(sort));
     let contended_in_all: u64 = lines.iter().map(|line| line.contended).sum();
+    let contended_lines = lines.iter().filter(|line| line.contended > 0).count() as u64;
     lines.truncate(limit.unwrap_or(usize::MAX));
 
     let mut names = Names::new(recording, &processes, options.names.clone());
@@ -74,6 +75,11 @@ pub fn report(
         version: SCHEMA.1,
         recording: facts(&session, &survey),
         c2c: Some(survey.totals),
+        sources: Source::ALL
+            .into_iter()
+            .map(|source| SourceCount { source, loads: survey.loads_from(source) })
+            .filter(|count| count.loads > 0)
+            .collect(),
         shared: SharedLines {
             shared_lines: survey.perf_lines.len() as u64,
             stats: gathered.perf_shared,
@@ -93,6 +99,8 @@ pub fn report(
             no_operand: survey.unparsable.nr_entries,
             lost: session.lost(),
             in_kernel: survey.in_kernel,
+            contended_loads: contended_in_all,
+            contended_lines,
             ..Summary::default()
         },
         unresolved: Unresolved {

@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use super::warning::Warning;
-use crate::access::C2cStats;
+use crate::access::{C2cStats, Source};
 
 /// An address in JSON: `0x…`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -33,6 +33,8 @@ pub struct Report {
     pub recording: RecordingFacts,
     /// perf's counters over all samples; `None` without data sources.
     pub c2c: Option<C2cStats>,
+    /// Loads by where they were served from, each counted once; sources without loads are left out.
+    pub sources: Vec<SourceCount>,
     /// perf's counters over the lines that perf calls shared.
     pub shared: SharedLines,
     /// The contended lines, best first.
@@ -93,6 +95,15 @@ pub struct EventFacts {
     pub samples: u64,
     /// Loads and stores among them.
     pub accesses: u64,
+}
+
+/// Loads from one source.
+#[derive(Debug, Clone, Serialize)]
+pub struct SourceCount {
+    /// Where they were served from.
+    pub source: Source,
+    /// How many.
+    pub loads: u64,
 }
 
 /// Lines that perf calls shared, and their counters.
@@ -383,6 +394,10 @@ pub struct Summary {
     pub lost: u64,
     /// Loads and stores made in the kernel.
     pub in_kernel: u64,
+    /// Loads that another cache served (HITM or peer), each counted once.
+    pub contended_loads: u64,
+    /// Lines with such loads.
+    pub contended_lines: u64,
 }
 
 /// Accesses that could not be placed, by reason.
