@@ -223,6 +223,9 @@ pub struct Features {
     pub clock_resolution: Option<u64>,
     /// Clock number, wall clock ns and that clock's ns at one instant.
     pub clock_data: Option<(u32, u64, u64)>,
+    /// Version of the directory's layout, where the recording is a directory; perf reads the other
+    /// files of a directory only when it is told that there are some.
+    pub directory_format: Option<u64>,
     /// Compression.
     pub compression: Option<CompressionInfo>,
     /// Capabilities of the PMU `cpu`: name and value.
@@ -287,6 +290,7 @@ impl Features {
             FeatureId::SAMPLE_TIME => self.sample_time = Some((cursor.u64()?, cursor.u64()?)),
             FeatureId::MEM_TOPOLOGY => self.memory_topology = Some(memory_topology(cursor)?),
             FeatureId::CLOCKID => self.clock_resolution = Some(cursor.u64()?),
+            FeatureId::DIR_FORMAT => self.directory_format = Some(cursor.u64()?),
             FeatureId::CLOCK_DATA => {
                 cursor.u32()?;
                 self.clock_data = Some((cursor.u32()?, cursor.u64()?, cursor.u64()?));
@@ -372,6 +376,7 @@ impl Features {
             }
             FeatureId::MEM_TOPOLOGY => put_memory_topology(e, self.memory_topology.as_ref()?),
             FeatureId::CLOCKID => e.u64(self.clock_resolution?),
+            FeatureId::DIR_FORMAT => e.u64(self.directory_format?),
             FeatureId::CLOCK_DATA => {
                 let (clock, wall, time) = self.clock_data?;
                 e.u32(1);
