@@ -1,6 +1,7 @@
 //! What several tests share. Each test binary uses a part of it.
 #![allow(dead_code, reason = "each test binary compiles all of it and uses a part")]
 
+pub mod compiled;
 pub mod data_source_words;
 pub mod machine;
 pub mod processes;

@@ -655,8 +655,10 @@ impl<'a> Run<'a> {
             _ => latency,
         };
         let weight = if self.random.chance(5) { 0 } else { weight };
+        // Each process calls from two places, so that graphs fork.
+        let choice = pid as usize % 8 + 9 * self.random.index(2);
         let program = self.program(pid, time);
-        let caller = program.code_address(program.image.code[pid as usize % 8]);
+        let caller = program.code_address(program.image.code[choice % program.image.code.len()]);
         let chain = match (self.what.callchains, mode) {
             (false, _) => Vec::new(),
             (true, CpuMode::Kernel) => {
