@@ -249,10 +249,19 @@ impl AccessSite {
         self.latencies.get(&source)?.mean()
     }
 
+    /// Mean latency of its loads that another cache served, cycles.
+    pub fn mean_contended_cycles(&self) -> Option<f64> {
+        self.mean_of(Source::is_contended)
+    }
+
     /// Mean latency of its loads that no other cache served, cycles.
     pub fn mean_uncontended_cycles(&self) -> Option<f64> {
-        let uncontended = self.latencies.iter().filter(|(source, _)| !source.is_contended());
-        let sum = uncontended.fold(LatencySum::default(), |sum, (_, latency)| LatencySum {
+        self.mean_of(|source| !source.is_contended())
+    }
+
+    fn mean_of(&self, counts: impl Fn(Source) -> bool) -> Option<f64> {
+        let chosen = self.latencies.iter().filter(|(source, _)| counts(**source));
+        let sum = chosen.fold(LatencySum::default(), |sum, (_, latency)| LatencySum {
             count: sum.count + latency.count,
             cycles: sum.cycles + latency.cycles,
         });

@@ -163,12 +163,12 @@ fn show_line(line: &Line, style: &TextStyle, out: &mut dyn Write) -> io::Result<
     let count =
         |n: u64, word: &str| format!("{} {word}{}", grouped(n), if n == 1 { "" } else { "s" });
     let sentence = format!(
-        "{}{cycles}, {:.1} % of all; {}; {}, {}",
+        "{}{cycles}, {:.1} % of all; {}; {} read, {} write",
         count(line.contended_loads, "contended load"),
         line.contended_share * 100.0,
         count(line.samples, "sample"),
-        count(line.readers, "reading thread"),
-        count(line.writers, "writing thread"),
+        count(line.readers, "thread"),
+        grouped(line.writers),
     );
     for part in wrapped(&sentence, WIDTH - 3) {
         writeln!(out, "   {part}")?;
@@ -219,9 +219,7 @@ fn access_table(accesses: &[&Access], style: &TextStyle) -> Table {
         "Source",
     ]);
     for access in accesses {
-        let cycles = access.mean_cycles.as_ref().and_then(|mean| {
-            mean.rmt_hitm.or(mean.lcl_hitm).or(mean.rmt_peer).or(mean.lcl_peer).or(mean.load)
-        });
+        let cycles = access.mean_cycles.as_ref().and_then(|mean| mean.contended.or(mean.load));
         table.add_row(vec![
             format!("{:#x}", access.offset),
             access.kind.to_owned(),

@@ -313,9 +313,9 @@ fn mean_cycles(site: &AccessSite) -> Option<MeanCycles> {
         rmt_peer: site.mean_cycles(Source::RemotePeer),
         lcl_peer: site.mean_cycles(Source::LocalPeer),
         load: site.mean_uncontended_cycles(),
+        contended: site.mean_contended_cycles(),
     };
-    let values = [means.rmt_hitm, means.lcl_hitm, means.rmt_peer, means.lcl_peer, means.load];
-    values.iter().any(Option::is_some).then_some(means)
+    (means.contended.is_some() || means.load.is_some()).then_some(means)
 }
 
 /// The counters of all lines and of what is not in lines, for checks that they re-add.

@@ -313,6 +313,8 @@ pub struct MeanCycles {
     pub lcl_peer: Option<f64>,
     /// All other loads.
     pub load: Option<f64>,
+    /// All loads that another cache served: the four above together.
+    pub contended: Option<f64>,
 }
 
 /// A writer and another access that fight.

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test binary compiles all of it and uses a part")]
 
 pub mod compiled;
+pub mod counters;
 pub mod data_source_words;
 pub mod machine;
 pub mod processes;

@@ -1,0 +1,95 @@
+//! What `hitm report` prints for the recordings in `testdata/`, byte by byte.
+//!
+//! `BLESS=1 cargo test --test golden` writes the recordings and the expected outputs anew; look at
+//! the difference before committing it.
+
+mod support;
+
+use std::path::{Path, PathBuf};
+
+use assert_cmd::Command;
+
+fn counters() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/counters")
+}
+
+fn blessing() -> bool {
+    std::env::var_os("BLESS").is_some()
+}
+
+/// Compares with a file, or writes it.
+fn compare(path: &Path, found: &[u8]) {
+    let expected = std::fs::read(path).unwrap_or_default();
+    if blessing() && found != expected {
+        std::fs::write(path, found).expect("blessed");
+        return;
+    }
+    assert!(
+        found == expected,
+        "{} differs from what was found (BLESS=1 accepts it):\n{}",
+        path.display(),
+        String::from_utf8_lossy(found)
+    );
+}
+
+#[test]
+fn outputs_are_as_blessed() {
+    compare(&counters().join("counters.data"), &support::counters::recording().expect("written"));
+    for (name, options) in [
+        ("report.txt", &[][..]),
+        ("report-verbose.txt", &["-v", "-g", "--full-symbols"][..]),
+        ("stats.txt", &["--stats"][..]),
+        ("c2c.txt", &["--format", "c2c"][..]),
+        ("c2c-nodes.txt", &["--format", "c2c", "-N", "-c", "pid,tid,iaddr"][..]),
+        ("report.json", &["--format", "json"][..]),
+    ] {
+        let output = Command::cargo_bin("hitm")
+            .expect("the program")
+            .current_dir(counters())
+            .args(["report", "-i", "counters.data", "--symfs", "root"])
+            .args(options)
+            .output()
+            .expect("it runs");
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{name}");
+        assert!(output.status.success(), "{name}: {}", output.status);
+        compare(&counters().join("expected").join(name), &output.stdout);
+    }
+}
+
+/// The numbers behind the golden files: what was written is what is counted.
+#[test]
+fn the_line_names_its_code_and_lines() {
+    let output = Command::cargo_bin("hitm")
+        .expect("the program")
+        .current_dir(counters())
+        .args(["report", "-i", "counters.data", "--symfs", "root", "--format", "json"])
+        .output()
+        .expect("it runs");
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let line = &json["lines"][0];
+    assert_eq!(line["address"], "0x404080");
+    assert_eq!((line["readers"].clone(), line["writers"].clone()), (3.into(), 2.into()));
+    let place = |access: &serde_json::Value| {
+        let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+        (
+            access["offset"].as_u64(),
+            text(&access["kind"]),
+            text(&access["symbol"]),
+            access["source"]["line"].as_u64(),
+            text(&access["inlines"][0]["symbol"]),
+        )
+    };
+    let found: Vec<_> = line["accesses"].as_array().expect("accesses").iter().map(place).collect();
+    // As `addr2line -if` says of these addresses.
+    let expected = [
+        (0, "load", "serve", 17, "count"),
+        (0, "store", "serve", 17, "count"),
+        (8, "load", "fetch", 17, "count"),
+        (8, "store", "fetch", 17, "count"),
+        (16, "load", "watch", 38, ""),
+    ];
+    let expected = expected.map(|(offset, kind, symbol, line, inlined)| {
+        (Some(offset), kind.to_owned(), symbol.to_owned(), Some(line), inlined.to_owned())
+    });
+    assert_eq!(found, expected);
+}
