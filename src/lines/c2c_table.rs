@@ -8,7 +8,7 @@ use std::str::FromStr;
 use rustc_hash::FxHashMap;
 
 use super::gather::LineAccess;
-use super::line::{LineAddress, LineOffset, LineSize};
+use super::line::{Identity, LineAddress, LineOffset, LineSize};
 use crate::access::{C2cStats, CodeAddress, PerfVersion};
 use crate::perf_data::{CpuMode, MemoryTopology, SamplePosition};
 use crate::process::{Cpu, Node, Pid, Tid};
@@ -254,14 +254,13 @@ impl C2cTable {
     /// Makes the tables from the accesses of each line, which come in time order.
     pub fn of<'a>(
         lines: impl Iterator<Item = &'a [LineAccess]>,
-        code_mapping: impl Fn(&LineAccess) -> Option<u32>,
-        object_number: impl Fn(Option<u32>) -> u64,
-        is_mapped: impl Fn(&LineAccess) -> bool,
+        identity: &Identity<'_>,
         machine: C2cMachine<'_>,
         options: &C2cOptions,
         keep_samples: bool,
     ) -> Self {
         let mut table = Self::default();
+        let mut chosen = Vec::new();
         for accesses in lines {
             let Some(first) = accesses.first() else {
                 continue;
@@ -275,22 +274,19 @@ impl C2cTable {
             let mut index: FxHashMap<RowKey, usize> = FxHashMap::default();
             for item in accesses {
                 let access = &item.access;
-                let stats = C2cStats::of_sample(
-                    access.source,
-                    access.data.0,
-                    || is_mapped(item),
-                    options.version,
-                );
+                let mapping = identity.code_mapping(access);
+                let is_mapped = || item.data_mapping.is_some() && mapping.is_some();
+                let stats =
+                    C2cStats::of_sample(access.source, access.data.0, is_mapped, options.version);
                 line.stats += stats;
                 line.place.add(access.physical.0, machine.memory);
-                let mapping = code_mapping(item);
                 let has = |token| options.coalesce.contains(&token);
                 let key = RowKey {
                     offset: options.line_size.offset_of(access.data.0),
                     pid: if has(Coalesce::Pid) { access.pid.0 } else { 0 },
                     tid: if has(Coalesce::Tid) { access.tid.0 } else { 0 },
                     code: if has(Coalesce::Iaddr) { access.code.0 } else { 0 },
-                    object: if has(Coalesce::Dso) { object_number(mapping) } else { 0 },
+                    object: if has(Coalesce::Dso) { identity.object_number(mapping) } else { 0 },
                 };
                 let row = *index.entry(key).or_insert_with(|| {
                     line.rows.push(C2cRow {
@@ -313,27 +309,44 @@ impl C2cTable {
                 table.shared_lines += 1;
                 table.shared += line.stats;
             }
-            table.lines.push(line);
+            let order = identity.perf_order(&first.access, first.data_mapping);
+            chosen.push((order, line));
         }
-        table.choose(options);
+        // Lines of equal weight come in the order of their keys.
+        chosen.sort_by(|(a, _), (b, _)| a.cmp(b));
+        table.lines = chosen.into_iter().map(|(_, line)| line).collect();
+        table.choose(identity, options);
         table
     }
 
     /// Keeps what perf shows, in its order.
-    fn choose(&mut self, options: &C2cOptions) {
+    fn choose(&mut self, identity: &Identity<'_>, options: &C2cOptions) {
         let metric = |stats: &C2cStats| options.display.metric(stats);
         let sum = metric(&self.shared);
         self.lines.retain(|line| {
             options.show_all || sum > 0 && metric(&line.stats) as f64 / sum as f64 >= DISPLAY_LIMIT
         });
-        // Ties are open in perf; the address makes them the same in every run.
-        self.lines.sort_by_key(|line| (std::cmp::Reverse(metric(&line.stats)), line.address));
+        self.lines.sort_by_key(|line| std::cmp::Reverse(metric(&line.stats)));
         for line in &mut self.lines {
             line.rows.retain(|row| row.stats.store > 0 || metric(&row.stats) > 0);
-            line.rows.sort_by_key(|row| {
-                let by_metric = std::cmp::Reverse(metric(&row.stats));
-                let by_second = std::cmp::Reverse(options.display.second_metric(&row.stats));
-                (row.offset, by_metric, by_second, row.code.address)
+            line.rows.sort_by(|a, b| {
+                let rank = |row: &C2cRow| {
+                    let by_metric = std::cmp::Reverse(metric(&row.stats));
+                    let by_second = std::cmp::Reverse(options.display.second_metric(&row.stats));
+                    (row.offset, by_metric, by_second)
+                };
+                let ties = options.coalesce.iter().map(|key| match key {
+                    Coalesce::Iaddr => a.code.address.cmp(&b.code.address),
+                    Coalesce::Tid => a.tid.cmp(&b.tid),
+                    Coalesce::Pid => b.pid.cmp(&a.pid),
+                    Coalesce::Dso => {
+                        let name = |row: &C2cRow| {
+                            identity.mapping(row.code.mapping).map(|mapping| &*mapping.name)
+                        };
+                        name(a).cmp(&name(b))
+                    }
+                });
+                ties.fold(rank(a).cmp(&rank(b)), std::cmp::Ordering::then)
             });
         }
     }

@@ -157,6 +157,18 @@ impl<'p> Identity<'p> {
         LineKey { space: mode | space, address: self.line_size.line_of(address).0 }
     }
 
+    /// Where perf puts a line among lines of equal weight: kernel before user mode, what has a mapping
+    /// before what has none, then by object, process and address.
+    pub fn perf_order(&self, access: &MemoryAccess, mapping: Option<u32>) -> impl Ord + use<> {
+        let found = mapping.and_then(|number| self.processes.mapping(number));
+        let object = found.map(|mapping| mapping.object).unwrap_or_default();
+        let is_kernel = access.mode == CpuMode::Kernel;
+        let is_own = !is_kernel && found.is_some_and(Mapping::is_private_anonymous);
+        let address = found.map_or(access.data.0, |mapping| mapping.perf_address(access.data.0));
+        let pid = if is_own { access.pid.0 } else { 0 };
+        (!is_kernel, found.is_none(), object, pid, self.line_size.line_of(address))
+    }
+
     /// The mapping of an access's data by the address itself.
     #[inline]
     pub fn data_mapping(&self, access: &MemoryAccess) -> Option<u32> {

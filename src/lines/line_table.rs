@@ -6,8 +6,8 @@ use std::str::FromStr;
 use rustc_hash::FxHashMap;
 
 use super::gather::LineAccess;
-use super::line::{LineAddress, LineOffset, LineSize};
-use crate::access::{C2cStats, CodeAddress, MemoryAccess, Source};
+use super::line::{Identity, LineAddress, LineOffset};
+use crate::access::{C2cStats, CodeAddress, MemoryAccess, PerfVersion, Source};
 use crate::perf_data::{CpuMode, SamplePosition};
 use crate::process::{Cpu, Pid, Tid, Time};
 
@@ -141,13 +141,12 @@ impl ContendedLine {
     /// Makes a line from its accesses, which come in time order.
     pub fn of(
         accesses: &[LineAccess],
-        line_size: LineSize,
-        code_mapping: impl Fn(&LineAccess) -> Option<u32>,
-        code_place: impl Fn(u32, CodeAddress) -> Option<(u64, u64)>,
-        stats_of: impl Fn(&MemoryAccess) -> C2cStats,
+        identity: &Identity<'_>,
+        version: PerfVersion,
         keep_samples: bool,
     ) -> Option<Self> {
         let first = accesses.first()?;
+        let line_size = identity.line_size();
         let mut line = Self {
             address: line_size.line_of(first.access.data.0),
             pid: first.access.pid,
@@ -162,9 +161,9 @@ impl ContendedLine {
         let mut index = FxHashMap::default();
         for item in accesses {
             let access = &item.access;
-            let mapping = code_mapping(item);
+            let mapping = identity.code_mapping(access);
             let code = mapping
-                .and_then(|number| code_place(number, access.code))
+                .and_then(|number| identity.code_place(number, access.code))
                 .map_or(CodeKey::Process(access.pid, access.code), |(object, offset)| {
                     CodeKey::Image(object, offset)
                 });
@@ -189,7 +188,7 @@ impl ContendedLine {
                 line.sites.len() - 1
             });
             let site = &mut line.sites[at];
-            let stats = stats_of(access);
+            let stats = identity.perf_stats(access, version);
             site.add(access, &stats, keep_samples);
             line.stats += stats;
             let source = Source::of(access.source);

@@ -468,6 +468,8 @@ fn source(named: &NamedRow) -> String {
     }
     let code = &named.code;
     match (&code.symbol, code.perf_address) {
+        // What binutils' addr2line, which perf asks, says of an image without that line.
+        _ if code.has_image => "??:0".to_owned(),
         (Some(symbol), _) => format!("{}+{}", clean(symbol), code.symbol_offset),
         (None, Some(address)) => format!("{}[{address:x}]", object(named)),
         (None, None) => "??:0".to_owned(),

@@ -10,7 +10,7 @@ use super::model::{
     Unparsable, Unresolved,
 };
 use super::names::Names;
-use super::session::{Progress, ReportOptions, Session, code_mapping};
+use super::session::{Progress, ReportOptions, Session};
 use super::warning::Warning;
 use crate::access::{C2cStats, Source};
 use crate::lines::{
@@ -117,16 +117,8 @@ fn contended_lines(
     identity: &Identity<'_>,
     options: &ReportOptions,
 ) -> Vec<ContendedLine> {
-    let line = |accesses| {
-        ContendedLine::of(
-            accesses,
-            identity.line_size(),
-            |item| code_mapping(identity, item),
-            |mapping, code| identity.code_place(mapping, code),
-            |access| identity.perf_stats(access, options.version),
-            options.call_graph,
-        )
-    };
+    let line =
+        |accesses| ContendedLine::of(accesses, identity, options.version, options.call_graph);
     gathered.by_line().filter_map(line).collect()
 }
 

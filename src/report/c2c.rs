@@ -6,7 +6,7 @@ use super::callers::call_chains;
 use super::error::ReportError;
 use super::model::CallChain;
 use super::names::{CodeName, Names};
-use super::session::{Progress, ReportOptions, Session, code_mapping};
+use super::session::{Progress, ReportOptions, Session};
 use super::warning::Warning;
 use crate::access::C2cStats;
 use crate::lines::{
@@ -105,9 +105,7 @@ pub fn c2c_report(
     };
     let mut table = C2cTable::of(
         gathered.by_line(),
-        |item| code_mapping(&identity, item),
-        |mapping| identity.object_number(mapping),
-        |item| item.data_mapping.is_some() && code_mapping(&identity, item).is_some(),
+        &identity,
         C2cMachine {
             node_of_cpu: &session.node_of_cpu,
             memory: recording.features().memory_topology.as_ref(),

@@ -46,6 +46,8 @@ pub struct CodeName {
     pub symbol_offset: u64,
     /// The address as perf shows it where there is no name: within the image's file.
     pub perf_address: Option<u64>,
+    /// Whether the image itself was at hand.
+    pub has_image: bool,
     /// The image: a path, `[kernel.kallsyms]` and the like; `None` where nothing is mapped.
     pub object: Option<Arc<str>>,
     /// Source file and line of the innermost frame.
@@ -114,12 +116,14 @@ impl<'p> Names<'p> {
 
     fn look_up(&mut self, mapping: &Mapping, code: CodeAddress, pid: Pid) -> CodeName {
         let object = Some(mapping.name.clone());
+        let mut has_image = false;
         let location = match mapping.kind {
             MemoryKind::Kernel => self.kernel_location(mapping, code),
             MemoryKind::File if is_file_backed(&mapping.name) => {
                 let recorded = mapping.build_id.as_deref().and_then(BuildId::new);
                 let build_id = recorded.or_else(|| self.build_ids.get(&*mapping.name).copied());
                 let image = self.symbolizer.image(Path::new(&*mapping.name), build_id.as_ref());
+                has_image = self.symbolizer.path_of(image).is_some();
                 self.symbolizer.locate(image, FileOffset(mapping.file_offset(code.0)))
             }
             MemoryKind::Vdso => Location::default(),
@@ -143,6 +147,7 @@ impl<'p> Names<'p> {
         };
         CodeName {
             symbol_offset: location.offset,
+            has_image,
             perf_address: Some(mapping.perf_address(code.0)),
             symbol: location.symbol.map(|symbol| symbol.name),
             object,

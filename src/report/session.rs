@@ -6,7 +6,7 @@ use super::error::ReportError;
 use super::names::NameOptions;
 use super::warning::Warning;
 use crate::access::PerfVersion;
-use crate::lines::{Filter, Identity, LineAccess, LineSize, Survey, SurveyOptions};
+use crate::lines::{Filter, Identity, LineSize, Survey, SurveyOptions};
 use crate::perf_data::{Damage, Lost, LostSamples, RecordType, Recording};
 use crate::process::{Cpu, Node, Processes};
 
@@ -158,9 +158,4 @@ impl<'r, 'a> Session<'r, 'a> {
         warn_if(aux > 0, Warning::AuxData { records: aux });
         warnings
     }
-}
-
-/// The mapping of a gathered access's code.
-pub(super) fn code_mapping(identity: &Identity<'_>, item: &LineAccess) -> Option<u32> {
-    identity.code_mapping(&item.access)
 }
