@@ -275,9 +275,7 @@ impl C2cTable {
             for item in accesses {
                 let access = &item.access;
                 let mapping = identity.code_mapping(access);
-                let is_mapped = || item.data_mapping.is_some() && mapping.is_some();
-                let stats =
-                    C2cStats::of_sample(access.source, access.data.0, is_mapped, options.version);
+                let stats = identity.perf_stats(access, item.data_mapping, options.version);
                 line.stats += stats;
                 line.place.add(access.physical.0, machine.memory);
                 let has = |token| options.coalesce.contains(&token);

@@ -4,7 +4,7 @@ use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 
 use super::line::{Identity, LineKey};
-use super::survey::{SurveyOptions, is_access, passes, stats_of};
+use super::survey::{SurveyOptions, is_access, passes};
 use crate::access::{C2cStats, MemoryAccess};
 use crate::perf_data::Recording;
 
@@ -66,7 +66,7 @@ impl Gathered {
                     let perf_key = identity.perf_key(&access, perf_mapping);
                     if perf_shared(&perf_key) {
                         part.perf_shared +=
-                            stats_of(&access, perf_mapping, identity, options.version);
+                            identity.perf_stats(&access, perf_mapping, options.version);
                     }
                     let (key, data_mapping) = match by {
                         LineIdentity::Perf => (perf_key, perf_mapping),

@@ -232,9 +232,16 @@ impl<'p> Identity<'p> {
         is_named.then(|| (u64::from(*number), found.file_offset(code.0)))
     }
 
-    /// perf's counters of one access.
-    pub fn perf_stats(&self, access: &MemoryAccess, version: PerfVersion) -> C2cStats {
-        super::survey::stats_of(access, self.perf_data_mapping(access), self, version)
+    /// perf's counters of one sample, whose data has this mapping by perf's look-up.
+    #[inline]
+    pub fn perf_stats(
+        &self,
+        access: &MemoryAccess,
+        perf_mapping: Option<u32>,
+        version: PerfVersion,
+    ) -> C2cStats {
+        let is_mapped = || perf_mapping.is_some() && self.code_mapping(access).is_some();
+        C2cStats::of_sample(access.source, access.data.0, is_mapped, version)
     }
 
     /// The mapping with this number.

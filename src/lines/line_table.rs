@@ -188,7 +188,8 @@ impl ContendedLine {
                 line.sites.len() - 1
             });
             let site = &mut line.sites[at];
-            let stats = identity.perf_stats(access, version);
+            let perf_mapping = identity.perf_data_mapping(access);
+            let stats = identity.perf_stats(access, perf_mapping, version);
             site.add(access, &stats, keep_samples);
             line.stats += stats;
             let source = Source::of(access.source);

@@ -162,7 +162,7 @@ impl Survey {
             Some((first, last)) => Some((first.min(access.time), last.max(access.time))),
         };
         let perf_mapping = identity.perf_data_mapping(access);
-        let stats = stats_of(access, perf_mapping, identity, options.version);
+        let stats = identity.perf_stats(access, perf_mapping, options.version);
         self.totals += stats;
         if options.all_perf_lines || stats.is_shared() {
             self.perf_lines.insert(identity.perf_key(access, perf_mapping));
@@ -294,16 +294,4 @@ pub(super) fn passes(access: &MemoryAccess, identity: &Identity<'_>, filter: &Fi
     let code_object =
         || identity.mapping(identity.code_mapping(access)).map(|mapping| mapping.name.clone());
     filter.is_empty() || filter.accepts(access, identity.processes(), code_object)
-}
-
-/// perf's counters of one sample.
-#[inline]
-pub(super) fn stats_of(
-    access: &MemoryAccess,
-    perf_mapping: Option<u32>,
-    identity: &Identity<'_>,
-    version: PerfVersion,
-) -> C2cStats {
-    let is_mapped = || perf_mapping.is_some() && identity.code_mapping(access).is_some();
-    C2cStats::of_sample(access.source, access.data.0, is_mapped, version)
 }

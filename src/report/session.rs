@@ -68,6 +68,7 @@ impl<'r, 'a> Session<'r, 'a> {
         }
     }
 
+    /// The first pass, or why there is nothing to report.
     pub(super) fn survey(
         &self,
         identity: &Identity<'_>,
