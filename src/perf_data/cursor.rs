@@ -189,7 +189,7 @@ impl<'a> Words<'a> {
     }
 
     /// All of them, in order.
-    pub fn iter(&self) -> impl Iterator<Item = u64> + 'a {
+    pub fn iter(&self) -> impl Iterator<Item = u64> + use<'a> {
         let order = self.order;
         self.bytes.chunks_exact(8).map(move |chunk| {
             let mut bytes = [0; 8];
