@@ -274,7 +274,10 @@ impl Features {
                 let available = self.cpus.map_or(0, |(available, _)| available);
                 self.cpu_topology = Some(cpu_topology(cursor, available)?);
             }
-            FeatureId::NUMA_TOPOLOGY => self.numa_nodes = Some(list(cursor, numa_node)?),
+            FeatureId::NUMA_TOPOLOGY => {
+                let mut room = MAX_CPUS;
+                self.numa_nodes = Some(list(cursor, |cursor| numa_node(cursor, &mut room))?);
+            }
             FeatureId::BRANCH_STACK => self.has_branch_stack = true,
             FeatureId::PMU_MAPPINGS => {
                 self.pmu_mappings = list(cursor, |cursor| Ok((cursor.u32()?, string(cursor)?)))?;
@@ -468,13 +471,12 @@ fn cpu_topology(cursor: &mut Cursor<'_>, available: u32) -> Result<CpuTopology, 
     Ok(topology)
 }
 
-fn numa_node(cursor: &mut Cursor<'_>) -> Result<NumaNode, ShortRead> {
-    Ok(NumaNode {
-        id: cursor.u32()?,
-        total_kib: cursor.u64()?,
-        free_kib: cursor.u64()?,
-        cpus: parse_cpu_list(&string(cursor)?),
-    })
+/// A node takes its CPUs from the `room` that all nodes have together: a CPU is in one node only.
+fn numa_node(cursor: &mut Cursor<'_>, room: &mut usize) -> Result<NumaNode, ShortRead> {
+    let (id, total_kib, free_kib) = (cursor.u32()?, cursor.u64()?, cursor.u64()?);
+    let cpus = parse_cpus(&string(cursor)?, *room);
+    *room -= cpus.len();
+    Ok(NumaNode { id, total_kib, free_kib, cpus })
 }
 
 fn cache(cursor: &mut Cursor<'_>) -> Result<Cache, ShortRead> {
@@ -621,18 +623,23 @@ fn put_build_ids(encoder: &mut Encoder, ids: &[ImageBuildId]) -> Option<()> {
     Some(())
 }
 
-/// The largest CPU number that is believed: ranges in a file could otherwise be endless.
-const MAX_CPU: u32 = 1 << 16;
+/// How many CPUs are believed: lists in a file could otherwise be endless.
+const MAX_CPUS: usize = 1 << 16;
 
 /// The CPUs of a list such as `0-3,8`; what cannot be read is left out.
 pub fn parse_cpu_list(text: &str) -> Vec<u32> {
+    parse_cpus(text, MAX_CPUS)
+}
+
+/// As [`parse_cpu_list`], and at most `room` of them.
+fn parse_cpus(text: &str, room: usize) -> Vec<u32> {
     let mut cpus = Vec::new();
     for part in text.trim().split(',') {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
         if let (Ok(first), Ok(last)) = (first.trim().parse::<u32>(), last.trim().parse::<u32>())
-            && last < MAX_CPU
+            && (last as usize) < MAX_CPUS
         {
-            cpus.extend(first..=last);
+            cpus.extend((first..=last).take(room - cpus.len()));
         }
     }
     cpus
