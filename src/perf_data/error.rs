@@ -230,7 +230,7 @@ impl fmt::Display for Damage {
             ),
             Self::EventIds { event, offset, size } => write!(
                 f,
-                "the ids of event {event} (offset {offset}, {size} bytes) do not lie within the file"
+                "the ids of event {event} (offset {offset}, {size} bytes) do not fit into the file"
             ),
             Self::Malformed { kind, offset, count } => write!(
                 f,

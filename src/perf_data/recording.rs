@@ -328,6 +328,9 @@ impl<'a> Recording<'a> {
             .ok()
             .filter(|&size| size >= super::attr::ATTR_SIZE_MIN + 16 || bytes.is_empty())
             .ok_or(Error::AttributeEntrySize { offset: attrs.offset, entry })?;
+        // All ids together fit into the file; events that share them, as no recorder writes, could
+        // otherwise fill the memory.
+        let mut room = file.len();
         for (index, bytes) in bytes.chunks_exact(entry_size.max(1)).enumerate() {
             let read = (|| {
                 let attr =
@@ -344,11 +347,12 @@ impl<'a> Recording<'a> {
                     available: entry_size - 16,
                 });
             };
-            let id_bytes = ids.of(file).unwrap_or_else(|| {
+            let id_bytes = ids.of(file).filter(|bytes| bytes.len() <= room).unwrap_or_else(|| {
                 let Section { offset, size } = ids;
                 self.damage.push(Damage::EventIds { event: index, offset, size });
                 &[]
             });
+            room -= id_bytes.len();
             let ids = super::cursor::Words::new(id_bytes, self.order).iter().collect();
             self.add_event(attr, ids);
         }
