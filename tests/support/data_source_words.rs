@@ -150,7 +150,7 @@ pub const STORES: &[u64] = &[
 
 /// Words that are neither load nor store.
 pub const NO_ACCESS: &[u64] = &[
-    0x1e05_0800_21, // PERF_MEM_NA
+    0x1e_0508_0021, // PERF_MEM_NA
     0x0508_0021,    // PERF_MEM_NA of older kernels
     8 | (HIT | L1) << 5,
     16,

@@ -440,7 +440,7 @@ impl<'a> Run<'a> {
         // Regions are used from far apart, and anonymous memory also where it is remapped.
         let place = match index % 11 {
             10 => Place::Kernel(KERNEL_DATA + index as u64 * 64),
-            _ => Place::Region(kind, index as u64 * 0x5040 & !63),
+            _ => Place::Region(kind, (index as u64 * 0x5040) & !63),
         };
         let candidates: &[u32] = match kind {
             SharedFile | SharedAnonymous | SysV | ImageData => &[SERVER, WORKER, PARENT, CHILD],
