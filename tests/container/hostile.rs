@@ -26,16 +26,19 @@ pub fn read_everything(main: &[u8], parts: &[&[u8]]) -> u64 {
         recording.damage().iter().map(|damage| damage.to_string().len() as u64).sum();
     for batch in recording.batches() {
         for (position, record) in recording.samples(batch) {
-            sum += recording.sample_at(position).map_or(0, |record| record.offset);
+            sum = sum.wrapping_add(recording.sample_at(position).map_or(0, |record| record.offset));
             match recording.decode(&record) {
-                Ok((event, sample)) => sum = sum.wrapping_add(event as u64 + sum_of(&sample)),
+                Ok((event, sample)) => {
+                    sum = sum.wrapping_add(event as u64).wrapping_add(sum_of(&sample))
+                }
                 Err(error) => sum += format!("{error:?}").len() as u64,
             }
         }
     }
     for (samples_before, record) in recording.other_records() {
         let id = recording.sample_id(&record);
-        sum = sum.wrapping_add(samples_before + id.time.unwrap_or(0) + decode(&record));
+        let time = id.time.unwrap_or(0);
+        sum = sum.wrapping_add(samples_before).wrapping_add(time).wrapping_add(decode(&record));
     }
     sum
 }
