@@ -78,6 +78,8 @@ fn wrong_options_are_usage_errors() {
         &["--time", "2,1"],
         &["--format", "xml"],
         &["--sort", "name"],
+        &["--cpu", "first"],
+        &["--cpu", "1,x"],
     ] {
         let output = hitm().arg("report").args(options).output().expect("it runs");
         assert_eq!(output.status.code(), Some(2), "{options:?}");
@@ -196,6 +198,36 @@ fn every_recording_is_reported_or_explained() {
         }
     }
     assert!(reported >= 6 && explained >= 150, "{reported} reported, {explained} explained");
+}
+
+#[test]
+fn callers_are_shown_per_access() {
+    let model = Synthetic { callchains: true, ..Synthetic::default() };
+    let bytes = model.file().expect("written");
+    let (_, out, error) = report_bytes(&bytes, &["--format", "json", "-g"]);
+    let json: serde_json::Value = serde_json::from_str(&out).unwrap_or_else(|_| panic!("{error}"));
+    let accesses = || {
+        json["lines"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .flat_map(|line| line["accesses"].as_array())
+            .flatten()
+    };
+    let with_callers = accesses().filter(|access| access["callers"] != serde_json::json!([]));
+    assert!(with_callers.clone().count() > 20);
+    for access in with_callers {
+        let chains = access["callers"].as_array().expect("chains");
+        let samples: u64 = chains.iter().filter_map(|chain| chain["samples"].as_u64()).sum();
+        assert!(samples <= access["samples"].as_u64().expect("a number"));
+        assert!(
+            chains.iter().all(|chain| chain["frames"].as_array().is_some_and(|it| !it.is_empty()))
+        );
+    }
+    let (_, text, _) = report_bytes(&bytes, &["-g"]);
+    assert!(text.contains("callers at 0x"), "{text}");
+    let (_, without, _) = report_bytes(&bytes, &["--format", "json"]);
+    assert!(!without.contains("\"frames\""));
 }
 
 #[test]

@@ -111,8 +111,8 @@ pub struct ReportArguments {
     comm: Vec<String>,
 
     /// Only these CPUs, as a list such as 0-3,8
-    #[arg(long, value_name = "LIST")]
-    cpu: Option<String>,
+    #[arg(long, value_name = "LIST", value_parser = parse_cpus)]
+    cpu: Option<CpuList>,
 
     /// Only code in these images, by path or file name
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
@@ -134,6 +134,10 @@ pub struct ReportArguments {
     #[arg(long, value_name = "DIR")]
     symfs: Option<PathBuf>,
 }
+
+/// CPUs of a list such as `0-3,8`.
+#[derive(Debug, Clone)]
+struct CpuList(Vec<Cpu>);
 
 /// From and to.
 type TimeRange = (Option<Time>, Option<Time>);
@@ -211,7 +215,7 @@ impl ReportArguments {
                 pids: self.pid.iter().map(|&pid| Pid(pid)).collect(),
                 tids: self.tid.iter().map(|&tid| Tid(tid)).collect(),
                 comms: self.comm.clone(),
-                cpus: self.cpu.iter().flat_map(|list| parse_cpu_list(list)).map(Cpu).collect(),
+                cpus: self.cpu.iter().flat_map(|list| list.0.iter().copied()).collect(),
                 objects: self.object.clone(),
                 from,
                 to,
@@ -263,6 +267,16 @@ fn write_out(path: Option<&Path>, bytes: &[u8]) -> anyhow::Result<()> {
     out.write_all(bytes)
         .and_then(|()| out.flush())
         .with_context(|| format!("{} cannot be written", path.display()))
+}
+
+fn parse_cpus(text: &str) -> Result<CpuList, String> {
+    let cpus = parse_cpu_list(text);
+    // What the list means must be what it says: nothing in it is left out silently.
+    let is_list = text.bytes().all(|byte| byte.is_ascii_digit() || b",- ".contains(&byte));
+    if cpus.is_empty() || !is_list {
+        return Err(format!("\"{text}\" is not a list of CPUs such as 0-3,8"));
+    }
+    Ok(CpuList(cpus.into_iter().map(Cpu).collect()))
 }
 
 fn parse_time_range(text: &str) -> Result<TimeRange, String> {

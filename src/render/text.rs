@@ -42,6 +42,9 @@ pub fn text(report: &Report, style: &TextStyle, out: &mut dyn Write) -> io::Resu
         }
         hidden_lines(report, out)?;
     }
+    if style.verbose {
+        unresolved(report, out)?;
+    }
     warnings(report, style, out)
 }
 
@@ -298,6 +301,22 @@ fn hidden_lines(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         grouped(other.samples),
         grouped(contended)
     )
+}
+
+/// What is on no line, by reason.
+fn unresolved(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+    let unresolved = &report.unresolved;
+    for (count, what) in [
+        (report.unparsable.samples, "samples are neither loads nor stores"),
+        (unresolved.no_address, "loads and stores have no address"),
+        (unresolved.malformed, "samples could not be decoded"),
+        (unresolved.unknown_event, "samples belong to no known event"),
+    ] {
+        if count > 0 {
+            writeln!(out, "On no line: {} {what}.", grouped(count))?;
+        }
+    }
+    Ok(())
 }
 
 fn warnings(report: &Report, style: &TextStyle, out: &mut dyn Write) -> io::Result<()> {
