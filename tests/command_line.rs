@@ -61,8 +61,13 @@ fn a_missing_file_and_a_device_are_refused() {
     for path in ["/nonexistent/perf.data", "/dev/zero"] {
         let output = hitm().args(["report", "-i", path]).output().expect("it runs");
         assert_eq!(output.status.code(), Some(2));
-        assert!(String::from_utf8_lossy(&output.stderr).contains(path));
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(error.contains(path) && error.matches("os error").count() < 2, "{error}");
     }
+    let empty = tempfile::tempdir().expect("a directory");
+    let output = hitm().arg("report").current_dir(empty.path()).output().expect("it runs");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("perf c2c record"));
     let directory = tempfile::tempdir().expect("a directory");
     let output = hitm().args(["report", "-i"]).arg(directory.path()).output().expect("it runs");
     assert!(String::from_utf8_lossy(&output.stderr).contains("no file named \"data\""));

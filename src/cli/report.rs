@@ -143,9 +143,10 @@ struct CpuList(Vec<Cpu>);
 type TimeRange = (Option<Time>, Option<Time>);
 
 pub fn run(arguments: &ReportArguments) -> anyhow::Result<()> {
-    let path = arguments.input.clone().unwrap_or_else(default_input);
-    let named = || path.display().to_string();
-    let input = if path == Path::new("-") { Input::standard_input() } else { Input::open(&path) }?;
+    let path = arguments.input.clone().map_or_else(default_input, Ok)?;
+    let is_stdin = path == Path::new("-");
+    let named = || if is_stdin { "standard input".into() } else { path.display().to_string() };
+    let input = if is_stdin { Input::standard_input() } else { Input::open(&path) }?;
     let recording = Recording::open(&input).with_context(named)?;
     let options = arguments.options(&path, recording.features());
     let progress = Progress::new(recording.sample_count() * 2);
@@ -236,9 +237,13 @@ impl ReportArguments {
     }
 }
 
-fn default_input() -> PathBuf {
-    let own = PathBuf::from("hitm.data");
-    if own.exists() { own } else { PathBuf::from("perf.data") }
+fn default_input() -> anyhow::Result<PathBuf> {
+    let found =
+        ["hitm.data", "perf.data"].map(PathBuf::from).into_iter().find(|path| path.exists());
+    found.context(
+        "there is no hitm.data and no perf.data here; name a recording with -i, or make one with \
+         perf c2c record",
+    )
 }
 
 fn wants_colour() -> bool {

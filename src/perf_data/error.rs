@@ -11,12 +11,12 @@ use super::record::RecordType;
 #[non_exhaustive]
 pub enum Error {
     /// A file could not be opened or read.
-    #[error("{path}: {source}", path = path.display())]
+    #[error("{path} cannot be read: {cause}", path = path.display())]
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system answered.
-        source: std::io::Error,
+        /// What the system answered. Not the error's `source`: the sentence has it already.
+        cause: std::io::Error,
     },
     /// There is not a single byte.
     #[error("the recording is empty (0 bytes); was the recorder stopped before it wrote anything?")]

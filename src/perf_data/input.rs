@@ -56,7 +56,7 @@ impl Input {
     /// [`Error::Io`] when it cannot be read.
     pub fn standard_input() -> Result<Self, Error> {
         let stdin = std::io::stdin();
-        let named = |source| Error::Io { path: "standard input".into(), source };
+        let named = |cause| Error::Io { path: "standard input".into(), cause };
         let mapped = std::os::fd::AsFd::as_fd(&stdin)
             .try_clone_to_owned()
             .and_then(|fd| MappedFile::from_file(&File::from(fd)));
@@ -84,7 +84,7 @@ impl Input {
     }
 
     fn open_directory(path: &Path) -> Result<Self, Error> {
-        let io = |source| Error::Io { path: path.to_owned(), source };
+        let io = |cause| Error::Io { path: path.to_owned(), cause };
         let main = path.join("data");
         if !main.is_file() {
             return Err(Error::NotARecordingDirectory { path: path.to_owned() });
@@ -107,5 +107,5 @@ impl Input {
 fn map(path: &Path) -> Result<Bytes, Error> {
     MappedFile::open(path)
         .map(Bytes::Mapped)
-        .map_err(|source| Error::Io { path: path.to_owned(), source })
+        .map_err(|cause| Error::Io { path: path.to_owned(), cause })
 }

@@ -32,7 +32,7 @@ pub enum ReportError {
         damage: String,
     },
     /// The filter lets nothing pass.
-    #[error("none of the {samples} samples passes the filter")]
+    #[error("{} what the filter lets pass", none_of(.samples))]
     AllFiltered {
         /// Samples.
         samples: u64,
@@ -50,18 +50,27 @@ impl ReportError {
     pub(super) fn no_memory_accesses(recording: &Recording<'_>, event_samples: &[u64]) -> Self {
         let described = recording.events().iter().zip(event_samples).filter(|(_, n)| **n > 0);
         let mut has_fields = false;
-        let events = described.map(|(event, samples)| {
+        let mut by_reason: Vec<(&str, Vec<String>)> = Vec::new();
+        for (event, samples) in described {
             let has = |bit| event.attr.sample_type.contains(bit);
             let lacks = match (has(SampleType::ADDR), has(SampleType::DATA_SRC)) {
                 (true, true) => {
                     has_fields = true;
-                    "says \"not available\" for the data source of each"
+                    "\"not available\" as the data source of each sample"
                 }
-                (true, false) => "has no data source",
-                (false, true) => "has no data address",
-                (false, false) => "has neither data address nor data source",
+                (true, false) => "no data source",
+                (false, true) => "no data address",
+                (false, false) => "neither data address nor data source",
             };
-            format!("event {} ({samples} samples) {lacks}", event.name)
+            let name = format!("{} ({samples})", event.name);
+            match by_reason.iter_mut().find(|(reason, _)| *reason == lacks) {
+                Some((_, names)) => names.push(name),
+                None => by_reason.push((lacks, vec![name])),
+            }
+        }
+        let events = by_reason.iter().map(|(lacks, names)| {
+            let verb = if names.len() == 1 { "has" } else { "have" };
+            format!("{} {verb} {lacks}", names.join(", "))
         });
         let events = events.collect::<Vec<_>>().join(", ");
         let has_aux = recording.counts().contains_key(&RecordType::AUXTRACE);
@@ -82,6 +91,13 @@ impl ReportError {
     }
 }
 
+fn none_of(samples: &u64) -> String {
+    match samples {
+        1 => "the only sample is not".to_owned(),
+        count => format!("none of the {count} samples is"),
+    }
+}
+
 fn damage(recording: &Recording<'_>) -> String {
     let first = recording.damage().first();
     first.map(|damage| format!("; {damage}")).unwrap_or_default()
@@ -94,7 +110,8 @@ fn facts(recording: &Recording<'_>) -> String {
     let events: Vec<_> = recording.events().iter().map(|event| event.name.as_str()).collect();
     let mut parts =
         vec![format!("event{} {}", if events.len() == 1 { "" } else { "s" }, events.join(", "))];
-    parts.extend(version.as_ref().map(|version| format!("recorded by perf {version}")));
+    let version = version.as_ref().filter(|version| !version.is_empty());
+    parts.extend(version.map(|version| format!("recorded by perf {version}")));
     let machine: Vec<&str> =
         [arch, cpu_description].into_iter().flatten().map(String::as_str).collect();
     if !machine.is_empty() {
