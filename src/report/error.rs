@@ -17,7 +17,8 @@ pub enum ReportError {
     },
     /// No sample is a memory access.
     #[error(
-        "none of the {samples} samples is a memory access: {events}; {advice} ({facts}){damage}"
+        "{} a memory access: {events}; {advice} ({facts}){damage}",
+        none_of(.samples)
     )]
     NoMemoryAccesses {
         /// Samples.
@@ -37,9 +38,6 @@ pub enum ReportError {
         /// Samples.
         samples: u64,
     },
-    /// perf's numbers need machine facts that are missing.
-    #[error("{0}")]
-    Unsupported(String),
 }
 
 impl ReportError {
