@@ -56,6 +56,14 @@ fn outputs_are_as_blessed() {
     }
 }
 
+#[test]
+fn the_readme_shows_what_is_printed() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = std::fs::read_to_string(root.join("README.md")).expect("a README");
+    let printed = std::fs::read_to_string(counters().join("expected/report.txt")).expect("blessed");
+    assert!(readme.contains(&format!("```text\n{printed}```")), "the README shows an older output");
+}
+
 /// The numbers behind the golden files: what was written is what is counted.
 #[test]
 fn the_line_names_its_code_and_lines() {
