@@ -1,8 +1,8 @@
 //! The machine that synthetic recordings come from: two nodes of eight CPUs.
 
 use hitm::perf_data::{
-    AttrFlags, Cache, EventAttr, EventSpec, Features, MemoryTopology, NumaNode, ReadFormat,
-    SampleType,
+    AttrFlags, Cache, EventAttr, EventSpec, Features, ImageBuildId, MemoryTopology, NumaNode,
+    ReadFormat, SampleType,
 };
 
 /// CPUs of the machine.
@@ -55,6 +55,13 @@ pub fn features() -> Features {
             cache(2, "Unified", "1024K", 1024, 16, "0"),
             cache(3, "Unified", "16896K", 24576, 11, "0-7"),
         ],
+        // No kernel has this build id. Without one perf would take the running kernel's symbols.
+        build_ids: vec![ImageBuildId {
+            misc: 1,
+            pid: -1,
+            build_id: (1..=20).collect(),
+            name: "[kernel.kallsyms]".to_owned(),
+        }],
         ..Features::default()
     }
 }
