@@ -301,6 +301,10 @@ fn line_table(report: &C2cReport, out: &mut dyn Write) -> io::Result<()> {
 
 fn pareto(report: &C2cReport, style: &C2cStyle, out: &mut dyn Write) -> io::Result<()> {
     banner("      Shared Cache Line Distribution Pareto", out)?;
+    if report.lines.is_empty() {
+        // perf takes the columns from the first line.
+        return writeln!(out, "#");
+    }
     let rows: Vec<(&NamedLine, &NamedRow)> =
         report.lines.iter().flat_map(|line| line.rows.iter().map(move |row| (line, row))).collect();
     let columns = pareto_columns(report, style, &rows);
