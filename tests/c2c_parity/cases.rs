@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use hitm::perf_data::SampleType;
+use hitm::perf_data::{ByteOrder, SampleType};
 use tempfile::TempDir;
 
 use super::compare::Differences;
@@ -27,11 +27,17 @@ impl Recordings {
                 eprintln!("no C compiler: names are compared on missing images only");
             }
             let base = Synthetic { samples: 100_000, image, ..Synthetic::default() };
+            let (order, compression_level) = (ByteOrder::Big, Some(1));
             let recordings = [
                 ("loads-and-stores", base.clone()),
                 ("other-seed", Synthetic { seed: 2, image: None, ..base.clone() }),
                 ("few-samples", Synthetic { samples: 3000, seed: 3, ..base.clone() }),
                 ("weight", Synthetic { weight: SampleType::WEIGHT, seed: 4, ..base.clone() }),
+                ("one-sample", Synthetic { samples: 1, seed: 8, ..base.clone() }),
+                (
+                    "big-endian",
+                    Synthetic { samples: 3000, seed: 6, order, compression_level, ..base.clone() },
+                ),
                 ("chains", Synthetic { samples: 20_000, callchains: true, seed: 5, ..base }),
             ];
             for (name, synthetic) in recordings {
@@ -78,6 +84,8 @@ macro_rules! cases {
 
 cases! {
     default_options: ["loads-and-stores", "other-seed", "few-samples"] [];
+    nothing_to_show: ["one-sample"] ["-d", "lcl"];
+    other_byte_order: ["big-endian"] [];
     by_local_hitm: ["loads-and-stores", "few-samples"] ["-d", "lcl"];
     by_remote_hitm: ["loads-and-stores", "few-samples"] ["-d", "rmt"];
     by_peer_snoop: ["loads-and-stores", "few-samples"] ["-d", "peer"];
