@@ -274,7 +274,7 @@ impl C2cTable {
             let mut index: FxHashMap<RowKey, usize> = FxHashMap::default();
             for item in accesses {
                 let access = &item.access;
-                let mapping = identity.code_mapping(access);
+                let mapping = identity.perf_code_mapping(access);
                 let stats = identity.perf_stats(access, item.data_mapping, options.version);
                 line.stats += stats;
                 line.place.add(access.physical.0, machine.memory);
@@ -284,7 +284,7 @@ impl C2cTable {
                     pid: if has(Coalesce::Pid) { access.pid.0 } else { 0 },
                     tid: if has(Coalesce::Tid) { access.tid.0 } else { 0 },
                     code: if has(Coalesce::Iaddr) { access.code.0 } else { 0 },
-                    object: if has(Coalesce::Dso) { identity.object_number(mapping) } else { 0 },
+                    object: if has(Coalesce::Dso) { identity.short_name_rank(mapping) } else { 0 },
                 };
                 let row = *index.entry(key).or_insert_with(|| {
                     line.rows.push(C2cRow {
@@ -338,10 +338,8 @@ impl C2cTable {
                     Coalesce::Tid => a.tid.cmp(&b.tid),
                     Coalesce::Pid => b.pid.cmp(&a.pid),
                     Coalesce::Dso => {
-                        let name = |row: &C2cRow| {
-                            identity.mapping(row.code.mapping).map(|mapping| &*mapping.name)
-                        };
-                        name(a).cmp(&name(b))
+                        let rank = |row: &C2cRow| identity.short_name_rank(row.code.mapping);
+                        rank(a).cmp(&rank(b))
                     }
                 });
                 ties.fold(rank(a).cmp(&rank(b)), std::cmp::Ordering::then)

@@ -1,5 +1,6 @@
 //! Cache lines: size, address, offset, and which accesses meet on one.
 
+use std::collections::BTreeSet;
 use std::str::FromStr;
 
 use rustc_hash::FxHashMap;
@@ -97,6 +98,8 @@ pub struct Identity<'p> {
     objects: Vec<u32>,
     /// A number for the name and object of each mapping.
     names: Vec<u32>,
+    /// The rank of the short name of each mapping.
+    short_names: Vec<u32>,
 }
 
 impl<'p> Identity<'p> {
@@ -105,7 +108,8 @@ impl<'p> Identity<'p> {
         let objects = numbered(processes.mappings().iter().map(|mapping| mapping.object));
         let names = processes.mappings().iter().map(|mapping| (&mapping.name, mapping.object));
         let names = numbered(names);
-        Self { processes, line_size, objects, names }
+        let short_names = ranked(processes.mappings().iter().map(Mapping::short_name));
+        Self { processes, line_size, objects, names, short_names }
     }
 
     /// The line size.
@@ -125,6 +129,17 @@ impl<'p> Identity<'p> {
         self.processes
             .find_kernel(address, access.time)
             .or_else(|| self.processes.find_user(access.pid, address, access.time))
+    }
+
+    /// The mapping of an access's instruction as perf names it: in the mode that the sample states
+    /// and in no other, so that code of a hypervisor has none.
+    #[inline]
+    pub fn perf_code_mapping(&self, access: &MemoryAccess) -> Option<u32> {
+        match access.mode {
+            CpuMode::Kernel => self.processes.find_kernel(access.code.0, access.time),
+            CpuMode::User => self.processes.find_user(access.pid, access.code.0, access.time),
+            _ => None,
+        }
     }
 
     /// The mapping of an access's data as perf looks it up: where the *instruction* ran decides, so
@@ -157,8 +172,8 @@ impl<'p> Identity<'p> {
         LineKey { space: mode | space, address: self.line_size.line_of(address).0 }
     }
 
-    /// Where perf puts a line among lines of equal weight: kernel before user mode, what has a mapping
-    /// before what has none, then by object, process and address.
+    /// Where perf puts a line among lines of equal weight: by mode (kernel before user), what has a
+    /// mapping before what has none, then by object, process and address.
     pub fn perf_order(&self, access: &MemoryAccess, mapping: Option<u32>) -> impl Ord + use<> {
         let found = mapping.and_then(|number| self.processes.mapping(number));
         let object = found.map(|mapping| mapping.object).unwrap_or_default();
@@ -166,7 +181,7 @@ impl<'p> Identity<'p> {
         let is_own = !is_kernel && found.is_some_and(Mapping::is_private_anonymous);
         let address = found.map_or(access.data.0, |mapping| mapping.perf_address(access.data.0));
         let pid = if is_own { access.pid.0 } else { 0 };
-        (!is_kernel, found.is_none(), object, pid, self.line_size.line_of(address))
+        (access.mode, found.is_none(), object, pid, self.line_size.line_of(address))
     }
 
     /// The mapping of an access's data by the address itself.
@@ -217,10 +232,11 @@ impl<'p> Identity<'p> {
         )
     }
 
-    /// A number for the mapped object, the same for all mappings of it; 0 for none.
-    pub fn object_number(&self, mapping: Option<u32>) -> u64 {
-        let object = mapping.and_then(|number| self.objects.get(number as usize));
-        object.map_or(0, |object| u64::from(*object) + 1)
+    /// A number for what perf calls an image, in the order of those names: it does not tell apart
+    /// files of one name in different folders. 0 for no image.
+    pub fn short_name_rank(&self, mapping: Option<u32>) -> u64 {
+        let rank = mapping.and_then(|number| self.short_names.get(number as usize));
+        rank.map_or(0, |rank| u64::from(*rank) + 1)
     }
 
     /// Where code lies in its image: the same in every process that maps it. `None` for code that
@@ -248,6 +264,13 @@ impl<'p> Identity<'p> {
     pub fn mapping(&self, number: Option<u32>) -> Option<&'p Mapping> {
         self.processes.mapping(number?)
     }
+}
+
+/// The rank of each among the different ones.
+fn ranked<'a>(texts: impl Iterator<Item = &'a str> + Clone) -> Vec<u32> {
+    let different: BTreeSet<&str> = texts.clone().collect();
+    let ranks: FxHashMap<&str, u32> = different.into_iter().zip(0..).collect();
+    texts.map(|text| ranks.get(text).copied().unwrap_or_default()).collect()
 }
 
 /// The same number for equal items, counted from 0.

@@ -147,6 +147,14 @@ impl Mapping {
         if is_identity { address } else { self.file_offset(address) }
     }
 
+    /// What perf calls it: the file name without its folders, and one name for the core kernel.
+    pub fn short_name(&self) -> &str {
+        if self.kind == MemoryKind::Kernel && self.name.starts_with("[kernel.kallsyms]") {
+            return "[kernel.kallsyms]";
+        }
+        self.name.rsplit('/').next().unwrap_or_default()
+    }
+
     /// Whether it is private memory of one process without a file behind it.
     pub fn is_private_anonymous(&self) -> bool {
         !self.is_shared && self.object.is_zero()

@@ -61,7 +61,7 @@ fn totals(stats: &C2cStats, out: &mut dyn Write) -> io::Result<()> {
         // perf divides by zero here and prints what the C library makes of it.
         match misses {
             0 => writeln!(out, "  {label:<34}: {:>10}%", "-nan"),
-            _ => writeln!(out, "  {label:<34}: {:>10.1}%", value as f64 / misses as f64 * 100.0),
+            _ => writeln!(out, "  {label:<34}: {:>10.1}%", percent_of_all(value, misses)),
         }
     };
     count(out, "Total records", stats.nr_entries)?;
@@ -206,9 +206,15 @@ fn row(columns: &[Column], index: usize, out: &mut dyn Write) -> io::Result<()> 
     writeln!(out, "  {}", cells.collect::<Vec<_>>().join("  ").trim_end())
 }
 
-fn percent(part: u64, whole: u64) -> String {
-    let share = if whole == 0 { 0.0 } else { part as f64 / whole as f64 * 100.0 };
-    format!("{share:.2}%")
+/// A share of the whole recording. perf divides first here, and multiplies first in
+/// [`percent_of_line`]: which decides how halves are rounded.
+fn percent_of_all(part: u64, whole: u64) -> f64 {
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 * 100.0 }
+}
+
+/// A share of one line or row.
+fn percent_of_line(part: u64, whole: u64) -> f64 {
+    if whole == 0 { 0.0 } else { 100.0 * part as f64 / whole as f64 }
 }
 
 fn memory_nodes(place: &PhysicalPlace) -> String {
@@ -270,7 +276,7 @@ fn line_table(report: &C2cReport, out: &mut dyn Write) -> io::Result<()> {
             format!("{:#x}", line.address.0),
             memory_nodes(&line.place),
             line.place.changes.to_string(),
-            percent(report.display.metric(stats), whole),
+            format!("{:.2}%", percent_of_all(report.display.metric(stats), whole)),
         ];
         let numbers = [
             local + remote,
@@ -365,7 +371,8 @@ fn pareto_columns(
         columns.push(Column { cells, ..column });
     };
     let share = |count: &dyn Fn(&C2cStats) -> u64, line: &NamedLine, row: &NamedRow| {
-        percent(count(&row.row.stats), count(&line.line.stats))
+        let percent = percent_of_line(count(&row.row.stats), count(&line.line.stats));
+        format!("{percent:.2}%")
     };
     let (over, first, second) = match is_peer {
         true => ("-- Peer Snoop --", "Rmt", "Lcl"),
@@ -444,8 +451,8 @@ fn symbol(named: &NamedRow) -> String {
         CpuMode::Kernel => 'k',
         CpuMode::GuestKernel => 'g',
         CpuMode::GuestUser => 'u',
-        CpuMode::Hypervisor => 'H',
-        CpuMode::User | CpuMode::Unknown => '.',
+        CpuMode::Hypervisor | CpuMode::Unknown => 'H',
+        CpuMode::User => '.',
     };
     match &named.code.symbol {
         Some(symbol) => format!("[{level}] {}", clean(symbol)),
@@ -490,7 +497,7 @@ fn nodes(row: &C2cRow, report: &C2cReport, detail: u8) -> String {
         1 => {
             let share = |part: u64, whole: u64| match whole {
                 0 => "   n/a".to_owned(),
-                _ => format!("{:5.1}%", part as f64 / whole as f64 * 100.0),
+                _ => format!("{:5.1}%", percent_of_line(part, whole)),
             };
             let metric = |stats: &C2cStats| report.display.metric(stats);
             let cell = |(node, _): &(Node, Vec<Cpu>)| {

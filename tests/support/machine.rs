@@ -66,8 +66,9 @@ pub fn features() -> Features {
     }
 }
 
-/// The two events of `perf c2c record` on this machine, each with an id for each CPU.
-pub fn events(weight: SampleType, callchains: bool) -> Vec<EventSpec> {
+/// The two events of `perf c2c record` on this machine, each with an id for each CPU; and, as when
+/// the user asked for it, one of cycles that has no addresses.
+pub fn events(weight: SampleType, callchains: bool, cycles: bool) -> Vec<EventSpec> {
     let mut sample_type = SampleType::IP
         | SampleType::TID
         | SampleType::TIME
@@ -89,7 +90,11 @@ pub fn events(weight: SampleType, callchains: bool) -> Vec<EventSpec> {
         | AttrFlags::COMM
         | AttrFlags::COMM_EXEC
         | AttrFlags::TASK;
-    let event = |name: &str, config, config1, flags: AttrFlags, first_id| EventSpec {
+    // Events with different fields must say first what they are.
+    if cycles {
+        sample_type |= SampleType::IDENTIFIER;
+    }
+    let event = |name: &str, config, config1, flags: AttrFlags, first_id: u64| EventSpec {
         attr: EventAttr {
             kind: 4,
             size: 128,
@@ -105,8 +110,16 @@ pub fn events(weight: SampleType, callchains: bool) -> Vec<EventSpec> {
         name: name.to_owned(),
         ids: (first_id..first_id + u64::from(CPUS)).collect(),
     };
-    vec![
+    let mut events = vec![
         event("cpu/mem-loads,ldlat=30/P", 0x1cd, 30, shared | tracking, 100),
         event("cpu/mem-stores/P", 0x82d0, 0, shared, 200),
-    ]
+    ];
+    if cycles {
+        let mut event = event("cycles", 0, 0, shared, 300);
+        let without = SampleType::ADDR | SampleType::DATA_SRC | SampleType::PHYS_ADDR | weight;
+        event.attr.kind = 0;
+        event.attr.sample_type = SampleType(sample_type.0 & !without.0);
+        events.push(event);
+    }
+    events
 }

@@ -40,6 +40,8 @@ const PARENT: u32 = 3000;
 const CHILD: u32 = 3001;
 /// A process of which no record but its samples tells.
 const STRANGER: u32 = 5000;
+/// A thread with a name of its own, which has blanks.
+const NAMED_THREAD: u32 = 2002;
 /// A thread of the server that starts during the run.
 const LATE_THREAD: u32 = 1006;
 
@@ -62,6 +64,12 @@ pub struct Synthetic {
     pub image: Option<Image>,
     /// Cache lines that several threads use.
     pub contended_lines: usize,
+    /// Whether there is a third event, without addresses.
+    pub cycles: bool,
+    /// Whether some samples are of a hypervisor or do not say where they are.
+    pub odd_modes: bool,
+    /// Whether mappings of images have build ids instead of inodes.
+    pub build_ids: bool,
 }
 
 impl Default for Synthetic {
@@ -75,6 +83,9 @@ impl Default for Synthetic {
             compression_level: None,
             image: None,
             contended_lines: 40,
+            cycles: false,
+            odd_modes: false,
+            build_ids: false,
         }
     }
 }
@@ -137,7 +148,7 @@ impl Synthetic {
     }
 
     fn events(&self) -> Vec<hitm::perf_data::EventSpec> {
-        machine::events(self.weight, self.callchains)
+        machine::events(self.weight, self.callchains, self.cycles)
     }
 
     fn options(&self) -> WriterOptions {
@@ -214,6 +225,7 @@ struct Line {
 /// The run: programs, lines, and what each CPU recorded.
 struct Model {
     order: ByteOrder,
+    build_ids: bool,
     programs: Vec<(u32, Program)>,
     drains: Vec<Drain>,
     span: (u64, u64),
@@ -259,10 +271,13 @@ impl Model {
             for tid in threads_of(*pid).filter(|tid| *tid != LATE_THREAD) {
                 let task = Task { pid: *pid, ppid: *pid, tid, ptid: *pid, time: 0 };
                 writer.task(RecordType::FORK, 0, &task, &id)?;
-                let name = program.comm.as_bytes();
+                let name: &[u8] = match tid {
+                    NAMED_THREAD => b"pool worker 2",
+                    _ => program.comm.as_bytes(),
+                };
                 writer.comm(0, &Comm { pid: *pid, tid, name }, &id)?;
             }
-            write_mappings(writer, *pid, program, &id)?;
+            self.write_mappings(writer, *pid, program, &id)?;
         }
         writer.record(RecordType::FINISHED_INIT, 0, &[])
     }
@@ -292,7 +307,7 @@ impl Model {
                     let name = program.comm.as_bytes();
                     let comm = Comm { pid: *pid, tid: *pid, name };
                     writer.comm(MISC_EXEC, &comm, &id(*pid, *pid))?;
-                    write_mappings(writer, *pid, program, &id(*pid, *pid))?;
+                    self.write_mappings(writer, *pid, program, &id(*pid, *pid))?;
                 }
                 Item::Remap(pid, program) => {
                     let mapping = remapped(program, *pid);
@@ -300,6 +315,30 @@ impl Model {
                     writer.mmap(misc, &mapping, &id(*pid, *pid))?;
                 }
             }
+        }
+        Ok(())
+    }
+
+    fn write_mappings<W: io::Write>(
+        &self,
+        writer: &mut Writer<W>,
+        pid: u32,
+        program: &Program,
+        id: &SampleId,
+    ) -> io::Result<()> {
+        let build_id = [program.image.inode as u8; 20];
+        let mut text = program.text_mapping(pid);
+        if self.build_ids {
+            text.object = MappedObject::BuildId(&build_id);
+        }
+        writer.mmap(CpuMode::User as u16, &text, id)?;
+        for region in &program.regions {
+            let misc = CpuMode::User as u16 | MISC_MMAP_DATA;
+            let mut mapping = program.data_mapping(pid, *region);
+            if self.build_ids && region.kind == RegionKind::ImageData {
+                mapping.object = MappedObject::BuildId(&build_id);
+            }
+            writer.mmap(misc, &mapping, id)?;
         }
         Ok(())
     }
@@ -315,20 +354,6 @@ fn remapped(program: &Program, pid: u32) -> Mmap<'_> {
         page_offset: 0x20_0000,
         ..program.data_mapping(pid, shared)
     }
-}
-
-fn write_mappings<W: io::Write>(
-    writer: &mut Writer<W>,
-    pid: u32,
-    program: &Program,
-    id: &SampleId,
-) -> io::Result<()> {
-    writer.mmap(CpuMode::User as u16, &program.text_mapping(pid), id)?;
-    for region in &program.regions {
-        let misc = CpuMode::User as u16 | MISC_MMAP_DATA;
-        writer.mmap(misc, &program.data_mapping(pid, *region), id)?;
-    }
-    Ok(())
 }
 
 fn write_hit<W: io::Write>(
@@ -390,7 +415,7 @@ impl<'a> Run<'a> {
         let length = rounds * ROUND;
         let image =
             |path: &str, inode| what.image.clone().unwrap_or_else(|| Image::imaginary(path, inode));
-        let parent = Program::new("parent", Image::imaginary("/opt/synthetic/parent", 43), 4);
+        let parent = Program::new("parent", Image::imaginary("/srv/synthetic/parent", 43), 4);
         let mut run = Self {
             what,
             random: Random::new(what.seed),
@@ -402,7 +427,8 @@ impl<'a> Run<'a> {
                 (STRANGER, Program::new("", Image::imaginary("/opt/synthetic/none", 44), 8)),
             ],
             lines: Vec::new(),
-            next_program: Program::new("after", Image::imaginary("/opt/synthetic/after", 45), 6),
+            // Another program of the same file name.
+            next_program: Program::new("after", Image::imaginary("/srv/synthetic/server", 45), 6),
             fork_time: START + length * 3 / 10,
             exec_time: START + length * 6 / 10,
             thread_time: START + length * 5 / 10,
@@ -506,7 +532,13 @@ impl<'a> Run<'a> {
                 drains.push(Drain { cpu, ends_round: cpu + 1 == machine::CPUS, items });
             }
         }
-        Model { order: self.what.order, programs: self.programs, drains, span: (START, self.end) }
+        Model {
+            order: self.what.order,
+            build_ids: self.what.build_ids,
+            programs: self.programs,
+            drains,
+            span: (START, self.end),
+        }
     }
 
     /// What processes do during the run, and on which CPU.
@@ -667,7 +699,11 @@ impl<'a> Run<'a> {
             (true, _) => vec![CHAIN_USER, ip, caller, caller + 8 * (ip % 3)],
         };
         let is_store = source & 6 == 4;
-        let event = usize::from(is_store);
+        let is_cycle = self.what.cycles && self.random.chance(10);
+        let event = if is_cycle { 2 } else { usize::from(is_store) };
+        const ODD_MODES: [CpuMode; 2] = [CpuMode::Unknown, CpuMode::Hypervisor];
+        let is_odd = self.what.odd_modes && self.random.chance(3);
+        let mode = if is_odd { *self.random.pick(&ODD_MODES) } else { mode };
         Hit {
             event,
             misc: mode as u16,
