@@ -85,6 +85,10 @@ fn wrong_options_are_usage_errors() {
         &["--sort", "name"],
         &["--cpu", "first"],
         &["--cpu", "1,x"],
+        &["--cpu", "0,5-3"],
+        &["--line-size", "32"],
+        &["--display", "rmt"],
+        &["--sort", "cost", "--format", "c2c"],
     ] {
         let output = hitm().arg("report").args(options).output().expect("it runs");
         assert_eq!(output.status.code(), Some(2), "{options:?}");

@@ -20,6 +20,7 @@ const STORE_HIT: u64 = 0x2_0000_0144;
 struct Scene {
     writer: Writer<Cursor<Vec<u8>>>,
     time: u64,
+    latency: u64,
 }
 
 impl Scene {
@@ -37,7 +38,7 @@ impl Scene {
         let event = EventSpec { attr, name: "loads".into(), ids: vec![1] };
         let file = Cursor::new(Vec::new());
         let writer = Writer::file(file, vec![event], WriterOptions::default()).expect("started");
-        Self { writer, time: 1000 }
+        Self { writer, time: 1000, latency: 100 }
     }
 
     fn id(&mut self) -> SampleId {
@@ -88,7 +89,7 @@ impl Scene {
             addr: Some(addr),
             cpu: Some(pid % 4),
             data_src: Some(data_src),
-            weight: Some(100),
+            weight: Some(self.latency),
             phys_addr: Some(phys_addr),
             ..Sample::default()
         };
@@ -208,6 +209,51 @@ fn a_forked_process_keeps_shared_mappings_of_its_parent() {
         .store(20, 0x7000_0040)
         .report();
     assert_eq!(samples(&report), [2]);
+}
+
+/// Two processes that each run a new program have nothing in common with what was mapped before.
+#[test]
+fn a_new_program_has_no_mapping_of_the_old_one() {
+    let report = Scene::new()
+        .map(10, 0x7000_0000, 5, 0, MAP_SHARED)
+        .fork(10, 20)
+        .exec(20)
+        .exec(10)
+        .load(10, 0x7000_0040)
+        .store(20, 0x7000_0040)
+        .report();
+    assert_eq!(samples(&report), [1, 1]);
+    assert_eq!(report.lines[0].objects[0].name, None);
+}
+
+#[test]
+fn latencies_of_any_size_add_up_without_overflow() {
+    let mut scene = Scene::new().map(10, 0x7000_0000, 0, 0, MAP_PRIVATE);
+    for _ in 0..3 {
+        scene.latency = u64::MAX;
+        scene = scene.load(10, 0x7000_0040);
+    }
+    assert_eq!(scene.report().lines[0].contended_cycles, Some(u64::MAX));
+}
+
+#[test]
+fn user_code_is_not_the_kernels_even_where_the_kernel_is_said_to_be_everywhere() {
+    let mut scene = Scene::new().map(10, 0x40_0000, 7, 0, MAP_PRIVATE);
+    let id = scene.id();
+    let kernel = Mmap {
+        pid: u32::MAX,
+        tid: 0,
+        start: 0,
+        length: 0,
+        page_offset: 0,
+        object: MappedObject::Unknown,
+        protection: 0,
+        flags: 0,
+        name: b"[kernel.kallsyms]_text",
+    };
+    scene.writer.mmap(KERNEL, &kernel, &id).expect("written");
+    let report = scene.load(10, 0x7000_0040).report();
+    assert_eq!(report.lines[0].accesses[0].object.as_deref(), Some("/data/file"));
 }
 
 #[test]

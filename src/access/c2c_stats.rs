@@ -26,11 +26,6 @@ impl PerfVersion {
     pub fn counts_l2_hitm(self) -> bool {
         self >= Self { major: 6, minor: 16 }
     }
-
-    /// Whether the default display of arm64 recordings is by peer snoops (perf 6.0 and newer).
-    pub fn knows_peer_snoops(self) -> bool {
-        self.major >= 6
-    }
 }
 
 impl FromStr for PerfVersion {

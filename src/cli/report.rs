@@ -11,7 +11,7 @@ use clap::{ArgAction, Args, ValueEnum};
 use super::progress::Progress;
 use hitm::access::PerfVersion;
 use hitm::lines::{Coalesce, Display, Filter, LineSize, SortKey};
-use hitm::perf_data::{Features, Input, Recording, parse_cpu_list};
+use hitm::perf_data::{Features, Input, Recording};
 use hitm::process::{Cpu, Pid, Tid, Time};
 use hitm::render::{C2cStyle, TextStyle};
 use hitm::report::{NameOptions, ReportOptions};
@@ -55,7 +55,8 @@ pub struct ReportArguments {
     display: Option<Display>,
 
     /// Tell rows of --format c2c apart by these, separated by commas: pid, tid, iaddr, dso
-    #[arg(short, long, value_name = "KEYS", value_delimiter = ',', default_value = "iaddr")]
+    /// [default: iaddr]
+    #[arg(short, long, value_name = "KEYS", value_delimiter = ',')]
     coalesce: Vec<Coalesce>,
 
     /// Show nodes with their CPUs; twice: as CPU lists
@@ -126,9 +127,9 @@ pub struct ReportArguments {
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
 
-    /// Order of lines: cost, hitm, samples, stores or address
-    #[arg(long, value_name = "KEY", default_value = "cost")]
-    sort: SortKey,
+    /// Order of lines: cost, hitm, samples, stores or address [default: cost]
+    #[arg(long, value_name = "KEY")]
+    sort: Option<SortKey>,
 
     /// A directory that stands for the root of the recorded machine
     #[arg(long, value_name = "DIR")]
@@ -143,13 +144,15 @@ struct CpuList(Vec<Cpu>);
 type TimeRange = (Option<Time>, Option<Time>);
 
 pub fn run(arguments: &ReportArguments) -> anyhow::Result<()> {
+    arguments.check()?;
     let path = arguments.input.clone().map_or_else(default_input, Ok)?;
     let is_stdin = path == Path::new("-");
     let named = || if is_stdin { "standard input".into() } else { path.display().to_string() };
+    let progress = Progress::start();
     let input = if is_stdin { Input::standard_input() } else { Input::open(&path) }?;
     let recording = Recording::open(&input).with_context(named)?;
     let options = arguments.options(&path, recording.features());
-    let progress = Progress::new(recording.sample_count() * 2);
+    progress.expect(recording.sample_count() * 2);
     let step = |samples| progress.add(samples);
 
     let mut rendered = Vec::new();
@@ -159,7 +162,11 @@ pub fn run(arguments: &ReportArguments) -> anyhow::Result<()> {
                 &recording,
                 &options,
                 arguments.display,
-                &arguments.coalesce,
+                if arguments.coalesce.is_empty() {
+                    &[Coalesce::Iaddr]
+                } else {
+                    &arguments.coalesce
+                },
                 arguments.limit,
                 &step,
             )
@@ -179,8 +186,14 @@ pub fn run(arguments: &ReportArguments) -> anyhow::Result<()> {
             let is_text = arguments.format == Format::Text;
             let limit = arguments.limit.or((is_text && !arguments.show_all).then_some(TEXT_LINES));
             let limit = if arguments.stats { Some(0) } else { limit };
-            let report = hitm::report::report(&recording, &options, arguments.sort, limit, &step)
-                .with_context(named)?;
+            let report = hitm::report::report(
+                &recording,
+                &options,
+                arguments.sort.unwrap_or(SortKey::Cost),
+                limit,
+                &step,
+            )
+            .with_context(named)?;
             drop(progress);
             if is_text {
                 let style = TextStyle {
@@ -199,8 +212,24 @@ pub fn run(arguments: &ReportArguments) -> anyhow::Result<()> {
 }
 
 impl ReportArguments {
+    /// Refuses options that the chosen form would ignore.
+    fn check(&self) -> anyhow::Result<()> {
+        let is_c2c = self.format == Format::C2c;
+        let needs_c2c = [
+            ("--display", self.display.is_some()),
+            ("--coalesce", !self.coalesce.is_empty()),
+            ("--node-info", self.node_info > 0),
+        ];
+        for (option, is_given) in needs_c2c {
+            anyhow::ensure!(is_c2c || !is_given, "{option} is for --format c2c only");
+        }
+        anyhow::ensure!(!is_c2c || self.sort.is_none(), "--sort is not for --format c2c: use -d");
+        Ok(())
+    }
+
     fn options(&self, path: &Path, features: &Features) -> ReportOptions {
-        let recorded = std::fs::metadata(path).ok();
+        let is_stdin = path == Path::new("-");
+        let recorded = std::fs::metadata(path).ok().filter(|_| !is_stdin);
         let host = Host::read(Path::new("/"));
         let is_this_machine = features.hostname.is_some()
             && features.hostname == host.name
@@ -210,6 +239,8 @@ impl ReportArguments {
             .and_then(|metadata| metadata.modified().ok())
             .zip(host.started)
             .is_some_and(|(modified, started)| modified >= started);
+        // A pipe from a recorder that runs here has no file whose date could tell.
+        let since_start = since_start || is_stdin;
         let (from, to) = self.time.unwrap_or_default();
         ReportOptions {
             filter: Filter {
@@ -274,14 +305,20 @@ fn write_out(path: Option<&Path>, bytes: &[u8]) -> anyhow::Result<()> {
         .with_context(|| format!("{} cannot be written", path.display()))
 }
 
+/// Strictly: a CPU that is left out silently would make the report one of other samples.
 fn parse_cpus(text: &str) -> Result<CpuList, String> {
-    let cpus = parse_cpu_list(text);
-    // What the list means must be what it says: nothing in it is left out silently.
-    let is_list = text.bytes().all(|byte| byte.is_ascii_digit() || b",- ".contains(&byte));
-    if cpus.is_empty() || !is_list {
-        return Err(format!("\"{text}\" is not a list of CPUs such as 0-3,8"));
+    let wrong = || format!("\"{text}\" is not a list of CPUs such as 0-3,8");
+    let mut cpus = Vec::new();
+    for part in text.split(',') {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let number = |text: &str| text.trim().parse::<u16>().map_err(|_| wrong());
+        let (first, last) = (number(first)?, number(last)?);
+        if first > last {
+            return Err(wrong());
+        }
+        cpus.extend((first..=last).map(|cpu| Cpu(u32::from(cpu))));
     }
-    Ok(CpuList(cpus.into_iter().map(Cpu).collect()))
+    Ok(CpuList(cpus))
 }
 
 fn parse_time_range(text: &str) -> Result<TimeRange, String> {

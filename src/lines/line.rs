@@ -62,7 +62,8 @@ impl FromStr for LineSize {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let size = text.parse().ok().and_then(Self::new);
+        let size =
+            text.parse().ok().filter(|bytes| [64, 128, 256].contains(bytes)).and_then(Self::new);
         size.ok_or_else(|| format!("\"{text}\" is not a line size: give 64, 128 or 256"))
     }
 }
@@ -122,24 +123,29 @@ impl<'p> Identity<'p> {
         self.processes
     }
 
-    /// The mapping of an access's instruction: the kernel's, else the process's.
+    /// The mapping of an access's instruction, in the mode that the sample states.
     #[inline]
     pub fn code_mapping(&self, access: &MemoryAccess) -> Option<u32> {
-        let address = access.code.0;
-        self.processes
-            .find_kernel(address, access.time)
-            .or_else(|| self.processes.find_user(access.pid, address, access.time))
+        self.processes.find_code(access.mode, access.pid, access.code.0, access.time)
     }
 
-    /// The mapping of an access's instruction as perf names it: in the mode that the sample states
-    /// and in no other, so that code of a hypervisor has none.
+    /// As [`code_mapping`](Self::code_mapping), with the mappings as perf keeps them.
     #[inline]
     pub fn perf_code_mapping(&self, access: &MemoryAccess) -> Option<u32> {
         match access.mode {
-            CpuMode::Kernel => self.processes.find_kernel(access.code.0, access.time),
-            CpuMode::User => self.processes.find_user(access.pid, access.code.0, access.time),
-            _ => None,
+            CpuMode::User => {
+                self.processes.find_user_as_perf(access.pid, access.code.0, access.time)
+            }
+            mode => self.processes.find_code(mode, access.pid, access.code.0, access.time),
         }
+    }
+
+    /// Whether perf finds the instruction in any mode, which is what its "No Page Map Rejects" ask.
+    #[inline]
+    fn is_code_known_to_perf(&self, access: &MemoryAccess) -> bool {
+        let address = access.code.0;
+        self.processes.find_kernel(address, access.time).is_some()
+            || self.processes.find_user_as_perf(access.pid, address, access.time).is_some()
     }
 
     /// The mapping of an access's data as perf looks it up: where the *instruction* ran decides, so
@@ -148,7 +154,9 @@ impl<'p> Identity<'p> {
     pub fn perf_data_mapping(&self, access: &MemoryAccess) -> Option<u32> {
         match access.mode {
             CpuMode::Kernel => self.processes.find_kernel(access.data.0, access.time),
-            CpuMode::User => self.processes.find_user(access.pid, access.data.0, access.time),
+            CpuMode::User => {
+                self.processes.find_user_as_perf(access.pid, access.data.0, access.time)
+            }
             _ => None,
         }
     }
@@ -223,7 +231,7 @@ impl<'p> Identity<'p> {
         }
         let space = self.processes.space(access.pid, access.time);
         // A process of which the recording knows nothing is told apart by its id.
-        let space = space.map_or(1 << 55 | u64::from(access.pid.0), |space| space.as_u64());
+        let space = space.map_or(1 << 55 | u64::from(access.pid.0), |space| u64::from(space.0));
         let is_doubtful =
             found.is_none_or(|(_, mapping)| mapping.kind == MemoryKind::File || mapping.is_shared);
         (
@@ -256,7 +264,7 @@ impl<'p> Identity<'p> {
         perf_mapping: Option<u32>,
         version: PerfVersion,
     ) -> C2cStats {
-        let is_mapped = || perf_mapping.is_some() && self.code_mapping(access).is_some();
+        let is_mapped = || perf_mapping.is_some() && self.is_code_known_to_perf(access);
         C2cStats::of_sample(access.source, access.data.0, is_mapped, version)
     }
 

@@ -32,7 +32,8 @@ pub struct LatencySum {
 impl LatencySum {
     fn add(&mut self, cycles: u64) {
         self.count += u64::from(cycles > 0);
-        self.cycles += cycles;
+        // Latencies come from the file: 64 bits of each may be set.
+        self.cycles = self.cycles.saturating_add(cycles);
     }
 
     /// The mean, where there is one.
@@ -195,7 +196,7 @@ impl ContendedLine {
             let source = Source::of(access.source);
             if kind == AccessKind::Load && source.is_contended() {
                 line.contended += 1;
-                line.contended_cycles += access.latency.data.0;
+                line.contended_cycles = line.contended_cycles.saturating_add(access.latency.data.0);
             }
         }
         line.sites.sort_by_key(|site| {
@@ -263,7 +264,7 @@ impl AccessSite {
         let chosen = self.latencies.iter().filter(|(source, _)| counts(**source));
         let sum = chosen.fold(LatencySum::default(), |sum, (_, latency)| LatencySum {
             count: sum.count + latency.count,
-            cycles: sum.cycles + latency.cycles,
+            cycles: sum.cycles.saturating_add(latency.cycles),
         });
         sum.mean()
     }

@@ -79,7 +79,7 @@ pub struct Survey {
     pub unparsable: C2cStats,
     /// Loads by their one source, in the order of [`Source::ALL`].
     pub sources: [u64; Source::ALL.len()],
-    /// Samples of each event.
+    /// Samples of each event that the filter let pass.
     pub event_samples: Vec<u64>,
     /// Loads and stores of each event.
     pub event_accesses: Vec<u64>,
@@ -101,6 +101,8 @@ pub struct Survey {
     pub with_latency: u64,
     /// Accesses made in the kernel.
     pub in_kernel: u64,
+    /// Accesses of user code to user memory without a recorded mapping (own lines only).
+    pub unmapped: u64,
 }
 
 impl Survey {
@@ -152,11 +154,11 @@ impl Survey {
     }
 
     fn add(&mut self, access: &MemoryAccess, identity: &Identity<'_>, options: &SurveyOptions) {
-        self.event_samples[access.event as usize] += 1;
         if !passes(access, identity, &options.filter) {
             return;
         }
         self.accepted += 1;
+        self.event_samples[access.event as usize] += 1;
         self.times = match self.times {
             None => Some((access.time, access.time)),
             Some((first, last)) => Some((first.min(access.time), last.max(access.time))),
@@ -179,7 +181,10 @@ impl Survey {
             self.sources[Source::of(access.source) as usize] += 1;
         }
         if options.own_lines && access.data.0 != 0 {
-            let (key, is_doubtful) = identity.key(access, identity.data_mapping(access));
+            let mapping = identity.data_mapping(access);
+            let is_user = access.mode == CpuMode::User;
+            self.unmapped += u64::from(is_user && mapping.is_none());
+            let (key, is_doubtful) = identity.key(access, mapping);
             let physical = (is_doubtful && access.physical.0 != 0)
                 .then(|| identity.line_size().line_of(access.physical.0));
             let new = LineSummary::of(access, physical);
@@ -212,6 +217,7 @@ impl Survey {
         self.without_cpu += other.without_cpu;
         self.with_latency += other.with_latency;
         self.in_kernel += other.in_kernel;
+        self.unmapped += other.unmapped;
         self
     }
 

@@ -185,6 +185,13 @@ pub enum Damage {
         /// How many there are.
         count: u64,
     },
+    /// Mappings that replace each other in so many ways that they are not followed.
+    Mappings {
+        /// The first one's place.
+        offset: u64,
+        /// How many there are.
+        count: u64,
+    },
     /// Samples whose id belongs to no event of the recording.
     UnknownEventId {
         /// The first one's place.
@@ -192,6 +199,20 @@ pub enum Damage {
         /// How many there are.
         count: u64,
     },
+}
+
+impl Damage {
+    /// Notes a record that could not be read, together with others of its type.
+    pub(crate) fn add_malformed(damage: &mut Vec<Self>, kind: RecordType, offset: u64) {
+        let same = damage.iter_mut().find_map(|known| match known {
+            Self::Malformed { kind: known, count, .. } if *known == kind => Some(count),
+            _ => None,
+        });
+        match same {
+            Some(count) => *count += 1,
+            None => damage.push(Self::Malformed { kind, offset, count: 1 }),
+        }
+    }
 }
 
 impl fmt::Display for Damage {
@@ -235,6 +256,11 @@ impl fmt::Display for Damage {
             Self::Malformed { kind, offset, count } => write!(
                 f,
                 "{count} {kind} record{} could not be read, the first at offset {offset}",
+                if *count == 1 { "" } else { "s" }
+            ),
+            Self::Mappings { offset, count } => write!(
+                f,
+                "{count} mapping{}, the first at offset {offset}, overlap others too often to be followed",
                 if *count == 1 { "" } else { "s" }
             ),
             Self::UnknownEventId { offset, count } => write!(

@@ -92,6 +92,9 @@ pub struct Recording<'a> {
     counts: BTreeMap<RecordType, u64>,
     damage: Vec<Damage>,
     layout: Layout,
+    has_times: bool,
+    /// The places where some event has its id, when they differ.
+    id_positions: Vec<usize>,
 }
 
 /// How to find the event of a record.
@@ -137,6 +140,8 @@ impl<'a> Recording<'a> {
             counts: BTreeMap::new(),
             damage: Vec::new(),
             layout: Layout::FirstEvent,
+            has_times: false,
+            id_positions: Vec::new(),
         };
         match header {
             Header::File { attr_entry_size, attrs, data, features, .. } => {
@@ -286,11 +291,9 @@ impl<'a> Recording<'a> {
     }
 
     /// Whether records carry times; without them only their order in the file tells what came first.
+    #[inline]
     pub fn has_times(&self) -> bool {
-        let has_time =
-            |event: &Event| event.attr.sample_type.contains(super::attr::SampleType::TIME);
-        self.events.iter().all(has_time)
-            && self.events.first().is_some_and(|event| event.attr.sample_id_all())
+        self.has_times
     }
 
     #[inline]
@@ -307,11 +310,12 @@ impl<'a> Recording<'a> {
                 id => self.ids.get(&id).copied().ok_or(SampleError::UnknownEvent),
             },
             Layout::Mixed => {
-                let fits = |(index, event): (usize, &Event)| {
-                    let id = word(event.format.id_position()?).ok()?;
-                    (self.ids.get(&id) == Some(&index)).then_some(index)
+                let fits = |position: &usize| {
+                    let &index = self.ids.get(&word(*position).ok()?)?;
+                    let found = self.events.get(index)?.format.id_position();
+                    (found == Some(*position)).then_some(index)
                 };
-                self.events.iter().enumerate().find_map(fits).ok_or(SampleError::UnknownEvent)
+                self.id_positions.iter().find_map(fits).ok_or(SampleError::UnknownEvent)
             }
         }
     }
@@ -419,6 +423,14 @@ impl<'a> Recording<'a> {
     }
 
     fn finish_events(&mut self) {
+        let has_time =
+            |event: &Event| event.attr.sample_type.contains(super::attr::SampleType::TIME);
+        self.has_times = self.events.iter().all(has_time)
+            && self.events.first().is_some_and(|event| event.attr.sample_id_all());
+        let positions = self.events.iter().filter_map(|event| event.format.id_position());
+        self.id_positions = positions.collect();
+        self.id_positions.sort_unstable();
+        self.id_positions.dedup();
         let positions: Vec<_> =
             self.events.iter().map(|event| event.format.id_position()).collect();
         self.layout = match positions[..] {
@@ -570,8 +582,7 @@ impl<'a> Recording<'a> {
             _ => Ok(()),
         };
         if read.is_err() {
-            let (kind, offset) = (record.kind, record.offset);
-            self.damage.push(Damage::Malformed { kind, offset, count: 1 });
+            Damage::add_malformed(&mut self.damage, record.kind, record.offset);
         }
     }
 }

@@ -5,16 +5,24 @@ use std::collections::BTreeMap;
 /// An address space: which mapping covered an address at a time.
 ///
 /// Ranges never overlap; each has the mappings that covered it, by the time they came. A new mapping
-/// cuts ranges at its ends and adds itself to those within, so a mapping that was partly replaced
-/// keeps its rest without being copied. The kernel does not record unmapping, so a mapping stays
-/// until another takes its place.
+/// cuts ranges at its ends and adds itself to those within. The kernel does not record unmapping, so
+/// a mapping stays until another takes its place.
 #[derive(Debug, Default)]
 pub(super) struct AddressSpace {
     ranges: BTreeMap<u64, Range>,
-    /// The space this one was forked from, and when.
-    pub(super) parent: Option<(usize, u64)>,
-    /// When the process ran another program, ascending.
-    pub(super) execs: Vec<u64>,
+    /// The space that this one came from.
+    pub(super) parent: Option<Parent>,
+}
+
+/// Where an address space comes from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Parent {
+    /// Number of the space.
+    pub(super) space: usize,
+    /// When it was left.
+    pub(super) time: u64,
+    /// Whether its mappings are inherited (fork), or gone (exec).
+    pub(super) is_fork: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -25,16 +33,35 @@ struct Range {
 }
 
 impl AddressSpace {
-    /// The space of a new process, which sees what its parent had at the time of the fork.
-    pub(super) fn forked(parent: Option<(usize, u64)>) -> Self {
+    /// The space of a new process or program.
+    pub(super) fn from_parent(parent: Option<Parent>) -> Self {
         Self { parent, ..Self::default() }
     }
 
     /// Adds mapping number `mapping` at [start, end) from `time` on. Times must not descend.
-    pub(super) fn insert(&mut self, start: u64, end: u64, time: u64, mapping: u32) {
+    ///
+    /// `budget` is what all histories may still grow by, in entries. Mappings that replace each other
+    /// in ever new ways make histories grow with the square of their number; when the budget does
+    /// not allow it, nothing is added, the budget is spent, and the answer is `false`.
+    pub(super) fn insert(
+        &mut self,
+        start: u64,
+        end: u64,
+        time: u64,
+        mapping: u32,
+        budget: &mut usize,
+    ) -> bool {
         if start >= end {
-            return;
+            return true;
         }
+        let cut_off = self.history_to_copy(start) + self.history_to_copy(end);
+        let within = self.ranges.range(start..end).take(*budget).count();
+        // A range and a gap for each one within, and one at each end.
+        let Some(left) = budget.checked_sub(cut_off + 2 * within + 2) else {
+            *budget = 0;
+            return false;
+        };
+        *budget = left;
         self.cut(start);
         self.cut(end);
         let mut gaps = Vec::new();
@@ -52,6 +79,13 @@ impl AddressSpace {
         for (start, end) in gaps {
             self.ranges.insert(start, Range { end, history: vec![(time, mapping)] });
         }
+        true
+    }
+
+    /// Entries that a cut at `at` copies.
+    fn history_to_copy(&self, at: u64) -> usize {
+        let before = self.ranges.range(..at).next_back();
+        before.filter(|(_, range)| range.end > at).map_or(0, |(_, range)| range.history.len())
     }
 
     /// The mapping that covered `address` at `time`.
@@ -62,11 +96,6 @@ impl AddressSpace {
         }
         let since = range.history.partition_point(|(from, _)| *from <= time);
         range.history.get(since.checked_sub(1)?).map(|(_, mapping)| *mapping)
-    }
-
-    /// How often the process had run another program by `time`.
-    pub(super) fn epoch(&self, time: u64) -> usize {
-        self.execs.partition_point(|exec| *exec <= time)
     }
 
     fn cut(&mut self, at: u64) {
@@ -88,14 +117,31 @@ mod tests {
     #[test]
     fn a_later_mapping_replaces_from_its_time_on_and_leaves_the_rest() {
         let mut space = AddressSpace::default();
-        space.insert(0x1000, 0x9000, 10, 0);
-        space.insert(0x3000, 0x4000, 20, 1);
+        let mut budget = 100;
+        assert!(space.insert(0x1000, 0x9000, 10, 0, &mut budget));
+        assert!(space.insert(0x3000, 0x4000, 20, 1, &mut budget));
         assert_eq!(space.find(0x3800, 15), Some(0));
         assert_eq!(space.find(0x3800, 20), Some(1));
         assert_eq!(space.find(0x4000, 25), Some(0));
         assert_eq!(space.find(0x2fff, 25), Some(0));
         assert_eq!(space.find(0x2fff, 9), None);
         assert_eq!(space.find(0x9000, 25), None);
+    }
+
+    #[test]
+    fn histories_do_not_outgrow_their_budget() {
+        let mut space = AddressSpace::default();
+        let mut budget = 100_000;
+        let count = 10_000;
+        for time in 0..count {
+            space.insert(0x1000, 0x1000_0000, time, 0, &mut budget);
+        }
+        for page in 0..count {
+            space.insert(0x1000 + page * 2, 0x1001 + page * 2, count, 1, &mut budget);
+        }
+        let entries: usize = space.ranges.values().map(|range| range.history.len()).sum();
+        assert!(entries <= 100_000, "{entries}");
+        assert_eq!(budget, 0);
     }
 
     proptest! {
@@ -109,7 +155,7 @@ mod tests {
                     truth[time] = truth[time - 1];
                 }
                 let (start, end) = (*first.min(second), *first.max(second));
-                space.insert(start, end, time as u64, time as u32);
+                space.insert(start, end, time as u64, time as u32, &mut 10_000);
                 truth[time][start as usize..end as usize].fill(Some(time as u32));
             }
             for (time, row) in truth.iter().enumerate().take(inserts.len()) {

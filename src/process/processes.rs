@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use super::address_space::AddressSpace;
+use super::address_space::{AddressSpace, Parent};
 use super::ids::{Pid, Tid, Time};
 use super::mapping::Mapping;
 use crate::perf_data::{
@@ -13,21 +13,15 @@ use crate::perf_data::{
 
 /// The longest chain of forks that is followed to find an inherited mapping. Chains in recordings
 /// are a few processes long; only a file made to waste time has a longer one.
-const MAX_FORK_DEPTH: usize = 1 << 10;
+const MAX_FORK_DEPTH: usize = 64;
 
-/// Which process lived in an address space, and which program it ran there.
+/// Entries that the histories of mappings may have for each mapping, and at least.
+const HISTORY_PER_MAPPING: usize = 64;
+const HISTORY_AT_LEAST: usize = 1 << 20;
+
+/// An address space: one process running one program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SpaceId {
-    space: u32,
-    epoch: u32,
-}
-
-impl SpaceId {
-    /// The id as one number.
-    pub fn as_u64(self) -> u64 {
-        u64::from(self.epoch) << 32 | u64::from(self.space)
-    }
-}
+pub struct SpaceId(pub u32);
 
 /// All processes of a recording.
 #[derive(Debug, Default)]
@@ -38,7 +32,8 @@ pub struct Processes {
     by_pid: FxHashMap<u32, Vec<(u64, usize)>>,
     kernel: AddressSpace,
     names: FxHashMap<u32, Vec<(u64, Arc<str>)>>,
-    process_of: FxHashMap<u32, u32>,
+    /// What histories of mappings may still grow by, entries.
+    history_budget: usize,
     damage: Vec<Damage>,
 }
 
@@ -61,11 +56,12 @@ impl Processes {
             .collect();
         // Stable, so that what has no time stays in file order before everything that has one.
         events.sort_by_key(|(time, _)| *time);
-        let mut processes = Self::default();
+        let history_budget = HISTORY_AT_LEAST.max(events.len() * HISTORY_PER_MAPPING);
+        let mut processes = Self { history_budget, ..Self::default() };
         let mut interned = FxHashMap::default();
         for (time, record) in &events {
             if processes.take(*time, record, &mut interned).is_none() {
-                processes.note_malformed(record);
+                Damage::add_malformed(&mut processes.damage, record.kind, record.offset);
             }
         }
         processes
@@ -88,6 +84,22 @@ impl Processes {
 
     /// The number of the mapping that covered an address of a process.
     pub fn find_user(&self, pid: Pid, address: u64, time: Time) -> Option<u32> {
+        self.find_inherited(pid, address, time, |parent| parent.is_fork)
+    }
+
+    /// As [`find_user`](Self::find_user), but like perf, which keeps a process's mappings when it
+    /// runs another program until new ones take their place.
+    pub fn find_user_as_perf(&self, pid: Pid, address: u64, time: Time) -> Option<u32> {
+        self.find_inherited(pid, address, time, |_| true)
+    }
+
+    fn find_inherited(
+        &self,
+        pid: Pid,
+        address: u64,
+        time: Time,
+        inherits: impl Fn(&Parent) -> bool,
+    ) -> Option<u32> {
         let mut space = self.space_at(pid, time)?;
         let mut time = time.0;
         for _ in 0..MAX_FORK_DEPTH {
@@ -95,10 +107,19 @@ impl Processes {
             if let Some(mapping) = current.find(address, time) {
                 return Some(mapping);
             }
-            let (parent, forked) = current.parent?;
-            (space, time) = (parent, time.min(forked));
+            let parent = current.parent.filter(&inherits)?;
+            (space, time) = (parent.space, time.min(parent.time));
         }
         None
+    }
+
+    /// The number of the mapping of code that ran in this mode; `None` for modes of guests.
+    pub fn find_code(&self, mode: CpuMode, pid: Pid, address: u64, time: Time) -> Option<u32> {
+        match mode {
+            CpuMode::Kernel => self.find_kernel(address, time),
+            CpuMode::User => self.find_user(pid, address, time),
+            _ => None,
+        }
     }
 
     /// The number of the kernel mapping that covered an address.
@@ -108,9 +129,7 @@ impl Processes {
 
     /// Which address space a process had.
     pub fn space(&self, pid: Pid, time: Time) -> Option<SpaceId> {
-        let index = self.space_at(pid, time)?;
-        let epoch = self.spaces.get(index)?.epoch(time.0);
-        Some(SpaceId { space: index as u32, epoch: epoch as u32 })
+        Some(SpaceId(self.space_at(pid, time)? as u32))
     }
 
     /// A thread's name at a time.
@@ -123,11 +142,6 @@ impl Processes {
     /// A thread's last name, which is the one that perf shows.
     pub fn last_name(&self, tid: Tid) -> Option<&Arc<str>> {
         self.names.get(&tid.0)?.last().map(|(_, name)| name)
-    }
-
-    /// The process of a thread, as last seen.
-    pub fn process_of(&self, tid: Tid) -> Option<Pid> {
-        self.process_of.get(&tid.0).copied().map(Pid)
     }
 
     fn space_at(&self, pid: Pid, time: Time) -> Option<usize> {
@@ -147,27 +161,27 @@ impl Processes {
         match record.kind {
             RecordType::COMM => {
                 let comm = Comm::decode(&mut cursor).ok()?;
-                self.process_of.insert(comm.tid, comm.pid);
                 let name = intern(interned, comm.name);
                 self.names.entry(comm.tid).or_default().push((time, name));
                 if record.misc & MISC_EXEC != 0 {
                     let space = self.current_space(comm.pid);
-                    self.spaces[space].execs.push(time);
+                    self.start_space(comm.pid, time, Some(Parent { space, time, is_fork: false }));
                 }
             }
             RecordType::FORK => {
                 let task = Task::decode(&mut cursor).ok()?;
-                self.process_of.insert(task.tid, task.pid);
                 if let Some(name) = self.last_name(Tid(task.ptid)).cloned() {
                     self.names.entry(task.tid).or_default().push((time, name));
                 }
                 if task.pid != task.ppid {
                     // A synthesised fork describes a process whose own mappings follow.
                     let inherits = record.misc & MISC_EXEC == 0;
-                    let parent = inherits.then(|| (self.current_space(task.ppid), time));
-                    let space = self.spaces.len();
-                    self.spaces.push(AddressSpace::forked(parent));
-                    self.by_pid.entry(task.pid).or_default().push((time, space));
+                    let parent = inherits.then(|| Parent {
+                        space: self.current_space(task.ppid),
+                        time,
+                        is_fork: true,
+                    });
+                    self.start_space(task.pid, time, parent);
                 }
             }
             _ => {
@@ -203,8 +217,22 @@ impl Processes {
                 &mut self.spaces[index]
             }
         };
-        space.insert(mapping.start, mapping.end, time, number);
-        self.mappings.push(mapping);
+        let budget = &mut self.history_budget;
+        if space.insert(mapping.start, mapping.end, time, number, budget) {
+            self.mappings.push(mapping);
+        } else {
+            let offset = record.offset;
+            match self.damage.iter_mut().find(|it| matches!(it, Damage::Mappings { .. })) {
+                Some(Damage::Mappings { count, .. }) => *count += 1,
+                _ => self.damage.push(Damage::Mappings { offset, count: 1 }),
+            }
+        }
+    }
+
+    fn start_space(&mut self, pid: u32, time: u64, parent: Option<Parent>) {
+        let space = self.spaces.len();
+        self.spaces.push(AddressSpace::from_parent(parent));
+        self.by_pid.entry(pid).or_default().push((time, space));
     }
 
     /// The newest space of a process, made when there is none.
@@ -217,18 +245,6 @@ impl Processes {
         self.spaces.push(AddressSpace::default());
         spaces.push((0, space));
         space
-    }
-
-    fn note_malformed(&mut self, record: &RawRecord<'_>) {
-        let of_kind = |damage: &&mut Damage| matches!(damage, Damage::Malformed { kind, .. } if *kind == record.kind);
-        match self.damage.iter_mut().find(of_kind) {
-            Some(Damage::Malformed { count, .. }) => *count += 1,
-            _ => self.damage.push(Damage::Malformed {
-                kind: record.kind,
-                offset: record.offset,
-                count: 1,
-            }),
-        }
     }
 }
 

@@ -36,8 +36,16 @@ pub fn text(report: &Report, style: &TextStyle, out: &mut dyn Write) -> io::Resu
     facts(&report.recording, out)?;
     sources(report, out)?;
     if style.lines {
+        let mut is_contended = true;
         for line in &report.lines {
             writeln!(out)?;
+            if is_contended && line.contended_loads == 0 {
+                is_contended = false;
+                let heading =
+                    "Without a contended load among the samples, but several threads write:";
+                let heading = if line.writers > 1 { heading } else { "Without a contended load:" };
+                writeln!(out, "{heading}\n")?;
+            }
             show_line(line, style, out)?;
         }
         hidden_lines(report, out)?;
@@ -101,9 +109,13 @@ fn facts(facts: &RecordingFacts, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "  {label:<7}  {name}: {samples} samples, {accesses} accesses")?;
     }
     let duration = facts.duration_ns.map(|ns| format!(" over {:.3} s", ns as f64 / 1e9));
+    let of = match facts.accepted == facts.samples {
+        true => String::new(),
+        false => format!("{} chosen of ", grouped(facts.accepted)),
+    };
     writeln!(
         out,
-        "  samples  {}{}, {} lost; cache lines of {} bytes",
+        "  samples  {of}{}{}, {} lost; cache lines of {} bytes",
         grouped(facts.samples),
         duration.unwrap_or_default(),
         grouped(facts.lost),
@@ -146,14 +158,16 @@ fn sources(report: &Report, out: &mut dyn Write) -> io::Result<()> {
 
 fn show_line(line: &Line, style: &TextStyle, out: &mut dyn Write) -> io::Result<()> {
     let object = line.objects.first();
-    let place = object.map_or("unknown memory".to_owned(), |object| {
-        let name = object.name.as_deref().unwrap_or("no recorded mapping");
-        match object.kind {
-            "unknown" => keep_end(&clean(name), 40),
-            kind if Some(kind) == name.strip_prefix('[').and_then(|n| n.strip_suffix(']')) => {
+    let place = object.map_or("unmapped memory".to_owned(), |object| {
+        match (object.kind, object.name.as_deref()) {
+            ("kernel", None) => "kernel memory".to_owned(),
+            (_, None) => "unmapped memory".to_owned(),
+            ("unknown", Some("//anon")) => "anonymous memory".to_owned(),
+            ("unknown", Some(name)) => keep_end(&clean(name), 40),
+            (kind, Some(name)) if name.starts_with('[') && name[1..].starts_with(kind) => {
                 kind.to_owned()
             }
-            kind => format!("{kind} {}", keep_end(&clean(name), 40)),
+            (kind, Some(name)) => format!("{kind} {}", keep_end(&clean(name), 40)),
         }
     });
     let owner = line.pid.map(|pid| format!(" of process {}", pid as i32)).unwrap_or_default();
@@ -266,13 +280,8 @@ fn threads(access: &Access) -> String {
 }
 
 fn code(access: &Access, style: &TextStyle) -> String {
-    let object = access.object.as_deref().map(|object| object.rsplit('/').next().unwrap_or(object));
-    let text = match (&access.symbol, object) {
-        (Some(symbol), _) => clean(symbol).into_owned(),
-        (None, Some(object)) => format!("{}+{}", clean(object), access.code_address),
-        (None, None) => access.code_address.to_string(),
-    };
-    if style.full_names { text } else { keep_start(&text, 26) }
+    let text = clean(&access.label);
+    if style.full_names { text.into_owned() } else { keep_start(&text, 26) }
 }
 
 fn source(access: &Access, style: &TextStyle) -> String {
@@ -291,6 +300,9 @@ fn source(access: &Access, style: &TextStyle) -> String {
 
 fn hidden_lines(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     let other = &report.other_lines;
+    if other.lines == 0 && other.samples == 0 {
+        return Ok(());
+    }
     let listed: u64 = report.lines.iter().map(|line| line.contended_loads).sum();
     let contended = report.summary.contended_loads - listed;
     writeln!(out)?;

@@ -167,6 +167,7 @@ fn facts(session: &Session<'_, '_>, survey: &Survey) -> RecordingFacts {
         recorder: features.version.clone(),
         command_line: features.command_line.clone(),
         line_size: session.line_size.bytes(),
+        accepted: survey.accepted,
     }
 }
 
@@ -274,6 +275,7 @@ impl Context<'_> {
             },
             code_address: Hex(site.code.0),
             symbol: name.symbol.clone(),
+            label: name.label(site.code),
             object: name.object.as_ref().map(|object| object.to_string()),
             in_kernel: site.mode == CpuMode::Kernel,
             source: source_line(&name.source),

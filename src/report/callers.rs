@@ -5,12 +5,24 @@ use std::collections::BTreeMap;
 use super::model::CallChain;
 use super::names::Names;
 use crate::access::{CodeAddress, MemoryAccess};
-use crate::perf_data::{Recording, SamplePosition};
+use crate::perf_data::{CpuMode, Recording, SamplePosition};
 use crate::process::Processes;
 
 /// Chains have values from here on where they pass from kernel to user code and the like
 /// (`PERF_CONTEXT_MAX`).
 const FIRST_CONTEXT_MARKER: u64 = -4095i64 as u64;
+/// Where the addresses behind a context marker ran.
+fn context_of(word: u64) -> Option<CpuMode> {
+    (word >= FIRST_CONTEXT_MARKER).then_some(match word as i64 {
+        -32 => CpuMode::Hypervisor,
+        -128 => CpuMode::Kernel,
+        -512 => CpuMode::User,
+        -2176 => CpuMode::GuestKernel,
+        -2560 => CpuMode::GuestUser,
+        _ => CpuMode::Unknown,
+    })
+}
+
 /// So many chains of one access are kept, the most frequent ones.
 const MAX_CHAINS: usize = 5;
 
@@ -30,24 +42,25 @@ pub(super) fn call_chains(
         else {
             continue;
         };
+        let mut mode = access.mode;
+        let mut frames = Vec::new();
         let chain = sample.callchain.unwrap_or_default();
-        let callers = chain.iter().filter(|address| *address < FIRST_CONTEXT_MARKER).skip(1);
-        let frames: Vec<String> = callers
-            .map(|address| {
-                // A return address may be the first of the next function; the call is before it.
-                let code = CodeAddress(address.saturating_sub(1));
-                let mapping = processes
-                    .find_kernel(code.0, access.time)
-                    .or_else(|| processes.find_user(access.pid, code.0, access.time));
-                let name = names.code(mapping, code, access.pid);
-                name.symbol.clone().unwrap_or_else(|| match &name.object {
-                    Some(object) => {
-                        format!("{}+{address:#x}", object.rsplit('/').next().unwrap_or(object))
-                    }
-                    None => format!("{address:#x}"),
-                })
-            })
-            .collect();
+        for (place, address) in chain.iter().filter_map(|word| match context_of(word) {
+            Some(context) => {
+                mode = context;
+                None
+            }
+            None => Some((mode, word)),
+        }) {
+            // The chain starts with the sampled instruction, unless that part was left out.
+            if frames.is_empty() && place == access.mode && address == access.code.0 {
+                continue;
+            }
+            // A return address may be the first of the next function; the call is before it.
+            let code = CodeAddress(address.saturating_sub(1));
+            let mapping = processes.find_code(place, access.pid, code.0, access.time);
+            frames.push(names.code(mapping, code, access.pid).label(code));
+        }
         if !frames.is_empty() {
             *counts.entry(frames).or_default() += 1;
         }

@@ -32,11 +32,23 @@ pub enum ReportError {
         /// What is wrong with it.
         damage: String,
     },
-    /// The filter lets nothing pass.
-    #[error("{} what the filter lets pass", none_of(.samples))]
+    /// The filter lets no memory access pass.
+    #[error(
+        "the filter lets {accepted} of {samples} samples pass, and none of them is a memory access"
+    )]
     AllFiltered {
+        /// Samples that pass.
+        accepted: u64,
         /// Samples.
         samples: u64,
+    },
+    /// A filter asks for what was not recorded.
+    #[error("the samples of this recording have no {what}, so {option} cannot choose among them")]
+    NotRecorded {
+        /// What.
+        what: &'static str,
+        /// The option that asks.
+        option: &'static str,
     },
 }
 

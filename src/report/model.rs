@@ -84,6 +84,8 @@ pub struct RecordingFacts {
     pub command_line: Vec<String>,
     /// Bytes of a cache line in this report.
     pub line_size: u64,
+    /// Samples that the filter let pass; the same as `samples` without one.
+    pub accepted: u64,
 }
 
 /// An event of the recording.
@@ -91,7 +93,7 @@ pub struct RecordingFacts {
 pub struct EventFacts {
     /// Name.
     pub name: String,
-    /// Samples.
+    /// Samples that the filter let pass.
     pub samples: u64,
     /// Loads and stores among them.
     pub accesses: u64,
@@ -250,6 +252,8 @@ pub struct Access {
     pub code_address: Hex,
     /// Function.
     pub symbol: Option<String>,
+    /// The function, else the image and the offset in its file, else the address.
+    pub label: String,
     /// Image.
     pub object: Option<String>,
     /// Whether it ran in the kernel.

@@ -57,6 +57,20 @@ pub struct CodeName {
     pub inlined: Vec<InlinedFrame>,
 }
 
+impl CodeName {
+    /// In one word: the function, else the image and the offset in its file, which is the same in
+    /// every process, else the address.
+    pub fn label(&self, code: CodeAddress) -> String {
+        match (&self.symbol, &self.object, self.perf_address) {
+            (Some(symbol), ..) => symbol.clone(),
+            (None, Some(object), Some(offset)) => {
+                format!("{}+{offset:#x}", object.rsplit('/').next().unwrap_or(object))
+            }
+            _ => format!("{:#x}", code.0),
+        }
+    }
+}
+
 /// Looks names up, each address once.
 #[derive(Debug)]
 pub struct Names<'p> {

@@ -7,7 +7,9 @@ use super::names::NameOptions;
 use super::warning::Warning;
 use crate::access::PerfVersion;
 use crate::lines::{Filter, Identity, LineSize, Survey, SurveyOptions};
-use crate::perf_data::{Damage, Lost, LostSamples, RecordType, Recording};
+use crate::perf_data::{
+    AttrFlags, Damage, Event, Lost, LostSamples, RecordType, Recording, SampleType,
+};
 use crate::process::{Cpu, Node, Processes};
 
 /// What a report is about, and where its names come from.
@@ -51,6 +53,7 @@ pub(super) struct Session<'r, 'a> {
     pub(super) line_size: LineSize,
     pub(super) line_size_is_known: bool,
     pub(super) node_of_cpu: FxHashMap<Cpu, Node>,
+    wants_callers: bool,
 }
 
 impl<'r, 'a> Session<'r, 'a> {
@@ -62,6 +65,7 @@ impl<'r, 'a> Session<'r, 'a> {
             recording,
             line_size: if options.double_lines { base.doubled() } else { base },
             line_size_is_known: told.is_some(),
+            wants_callers: options.call_graph,
             node_of_cpu: nodes
                 .flat_map(|node| node.cpus.iter().map(|&cpu| (Cpu(cpu), Node(node.id))))
                 .collect(),
@@ -78,9 +82,19 @@ impl<'r, 'a> Session<'r, 'a> {
         if self.recording.sample_count() == 0 {
             return Err(ReportError::no_samples(self.recording));
         }
+        let filter = &options.filter;
+        if (filter.from.is_some() || filter.to.is_some()) && !self.recording.has_times() {
+            return Err(ReportError::NotRecorded { what: "times", option: "--time" });
+        }
+        let has_cpu = |event: &Event| event.attr.sample_type.contains(SampleType::CPU);
+        if !filter.cpus.is_empty() && !self.recording.events().iter().any(has_cpu) {
+            return Err(ReportError::NotRecorded { what: "CPUs", option: "--cpu" });
+        }
         let survey = Survey::of(self.recording, identity, options, progress);
-        if survey.accepted == 0 && survey.event_samples.iter().any(|n| *n > 0) {
-            return Err(ReportError::AllFiltered { samples: self.recording.sample_count() });
+        let samples = self.recording.sample_count();
+        if !filter.is_empty() && survey.event_accesses.iter().all(|n| *n == 0) {
+            let accepted = survey.accepted;
+            return Err(ReportError::AllFiltered { accepted, samples });
         }
         if survey.event_accesses.iter().all(|n| *n == 0) {
             return Err(ReportError::no_memory_accesses(self.recording, &survey.event_samples));
@@ -143,10 +157,16 @@ impl<'r, 'a> Session<'r, 'a> {
             self.recording.features().numa_nodes.is_none() && survey.without_cpu == 0,
             Warning::NoNumaTopology,
         );
+        let of = totals.load + totals.store;
+        let mmap_data = |event: &Event| event.attr.flags.contains(AttrFlags::MMAP_DATA);
+        let has_data_mappings = self.recording.events().iter().any(mmap_data);
         warn_if(
-            totals.nomap * 10 > totals.load + totals.store,
-            Warning::Unmapped { samples: totals.nomap, of: totals.load + totals.store },
+            survey.unmapped * 10 > of,
+            Warning::Unmapped { samples: survey.unmapped, of, has_data_mappings },
         );
+        let has_chains = |event: &Event| event.attr.sample_type.contains(SampleType::CALLCHAIN);
+        let chains = self.recording.events().iter().any(has_chains);
+        warn_if(self.wants_callers && !chains, Warning::NoCallChains);
         let unknown: u64 = self
             .recording
             .counts()

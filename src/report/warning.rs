@@ -40,13 +40,17 @@ pub enum Warning {
     },
     /// Nothing tells which CPU belongs to which node.
     NoNumaTopology,
-    /// Accesses whose code or data has no known mapping.
+    /// Accesses of user code to memory without a recorded mapping.
     Unmapped {
         /// How many.
         samples: u64,
         /// Of how many.
         of: u64,
+        /// Whether data mappings were asked for.
+        has_data_mappings: bool,
     },
+    /// Callers were asked for and no call chains recorded.
+    NoCallChains,
     /// Records of types that are not known here.
     UnknownRecords {
         /// How many.
@@ -77,6 +81,7 @@ impl Warning {
             Self::NoLoads { .. } => "no-loads",
             Self::NoNumaTopology => "no-numa-topology",
             Self::Unmapped { .. } => "unmapped",
+            Self::NoCallChains => "no-call-chains",
             Self::UnknownRecords { .. } => "unknown-records",
             Self::AuxData { .. } => "aux-data",
             Self::Names { .. } => "names",
@@ -110,9 +115,10 @@ impl Warning {
             Self::NoNumaTopology => {
                 "the recording has no NUMA topology: nodes are not shown".to_owned()
             }
-            Self::Unmapped { samples, of } => {
-                format!("{samples} of {of} accesses have code or data without a recorded mapping")
+            Self::Unmapped { samples, of, .. } => {
+                format!("{samples} of {of} accesses go to memory without a recorded mapping")
             }
+            Self::NoCallChains => "no call chains were recorded: callers are not known".to_owned(),
             Self::UnknownRecords { records } => {
                 format!("{records} records of unknown types were skipped")
             }
@@ -134,9 +140,13 @@ impl Warning {
             Self::NoLoads { .. } => {
                 "record loads too: perf c2c record without -e, or a lower --ldlat"
             }
-            Self::Unmapped { .. } => "record with -d, so that data mappings are in the recording",
+            Self::Unmapped { has_data_mappings: false, .. } => {
+                "record with -d, so that data mappings are in the recording"
+            }
+            Self::NoCallChains => "record with -g",
             Self::AuxData { .. } => "read it with perf script or perf c2c report",
             Self::Damaged(_)
+            | Self::Unmapped { .. }
             | Self::NoNumaTopology
             | Self::UnknownRecords { .. }
             | Self::Names { .. } => return None,
