@@ -148,17 +148,6 @@ impl<'p> Identity<'p> {
             || self.processes.find_user_as_perf(access.pid, address, access.time).is_some()
     }
 
-    /// The mapping of an access's instruction as perf names it: in the mode that the sample states
-    /// and in no other, so that code of a hypervisor has none.
-    #[inline]
-    pub fn perf_code_mapping(&self, access: &MemoryAccess) -> Option<u32> {
-        match access.mode {
-            CpuMode::Kernel => self.processes.find_kernel(access.code.0, access.time),
-            CpuMode::User => self.processes.find_user(access.pid, access.code.0, access.time),
-            _ => None,
-        }
-    }
-
     /// The mapping of an access's data as perf looks it up: where the *instruction* ran decides, so
     /// a kernel access to user memory has none.
     #[inline]

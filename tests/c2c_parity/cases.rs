@@ -7,8 +7,8 @@ use hitm::perf_data::{ByteOrder, SampleType};
 use tempfile::TempDir;
 
 use super::compare::Differences;
-use super::programs;
 use super::report_text::Report;
+use super::{halves, programs};
 use crate::support::compiled;
 use crate::support::synthetic::Synthetic;
 
@@ -37,6 +37,16 @@ impl Recordings {
                 (
                     "big-endian",
                     Synthetic { samples: 3000, seed: 6, order, compression_level, ..base.clone() },
+                ),
+                (
+                    "odd",
+                    Synthetic {
+                        samples: 5000,
+                        seed: 7,
+                        cycles: true,
+                        odd_modes: true,
+                        ..base.clone()
+                    },
                 ),
                 ("chains", Synthetic { samples: 20_000, callchains: true, seed: 5, ..base }),
             ];
@@ -86,6 +96,8 @@ cases! {
     default_options: ["loads-and-stores", "other-seed", "few-samples"] [];
     nothing_to_show: ["one-sample"] ["-d", "lcl"];
     other_byte_order: ["big-endian"] [];
+    an_event_without_addresses_and_odd_modes: ["odd"] [];
+    odd_rows_by_object: ["odd"] ["-c", "dso,pid", "--show-all"];
     by_local_hitm: ["loads-and-stores", "few-samples"] ["-d", "lcl"];
     by_remote_hitm: ["loads-and-stores", "few-samples"] ["-d", "rmt"];
     by_peer_snoop: ["loads-and-stores", "few-samples"] ["-d", "peer"];
@@ -108,6 +120,16 @@ cases! {
     without_source: ["loads-and-stores", "few-samples"] ["--no-source"];
     plain_weights: ["weight"] [];
     plain_weights_by_peer: ["weight"] ["-d", "peer"];
+}
+
+#[test]
+fn shares_between_two_printed_numbers() {
+    let folder = tempfile::tempdir().expect("a folder for recordings");
+    let path = folder.path().join("halves");
+    for bytes in halves::recordings() {
+        std::fs::write(&path, bytes).expect("room for recordings");
+        assert_parity(&path, &["-N", "--no-source"]);
+    }
 }
 
 /// Rows of a recording with call chains; the chains themselves are the next test's.

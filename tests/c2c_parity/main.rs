@@ -6,5 +6,6 @@ mod support;
 
 mod cases;
 mod compare;
+mod halves;
 mod programs;
 mod report_text;
