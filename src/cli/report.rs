@@ -46,93 +46,93 @@ pub struct ReportArguments {
     output: Option<PathBuf>,
 
     /// Only the totals, no lines
-    #[arg(long)]
+    #[arg(help_heading = "Lines", long)]
     stats: bool,
 
     /// Rank lines of --format c2c by all, local or remote HITMs, or peer snoops [default: tot; peer
     /// for arm64]
-    #[arg(short, long, value_name = "tot|lcl|rmt|peer")]
+    #[arg(help_heading = "perf c2c", short, long, value_name = "tot|lcl|rmt|peer")]
     display: Option<Display>,
 
     /// Tell rows of --format c2c apart by these, separated by commas: pid, tid, iaddr, dso
     /// [default: iaddr]
-    #[arg(short, long, value_name = "KEYS", value_delimiter = ',')]
+    #[arg(help_heading = "perf c2c", short, long, value_name = "KEYS", value_delimiter = ',')]
     coalesce: Vec<Coalesce>,
 
     /// Show nodes with their CPUs; twice: as CPU lists
-    #[arg(short = 'N', long, action = ArgAction::Count)]
+    #[arg(help_heading = "perf c2c", short = 'N', long, action = ArgAction::Count)]
     node_info: u8,
 
     /// Show the callers of each access
-    #[arg(short = 'g', long)]
+    #[arg(help_heading = "Lines", short = 'g', long)]
     call_graph: bool,
 
     /// The image of the recorded kernel
-    #[arg(short = 'k', long, value_name = "FILE")]
+    #[arg(help_heading = "Names", short = 'k', long, value_name = "FILE")]
     vmlinux: Option<PathBuf>,
 
     /// Show all accesses of each line, and what could not be resolved
-    #[arg(short, long)]
+    #[arg(help_heading = "Lines", short, long)]
     verbose: bool,
 
     /// Show all lines, not only contended ones
-    #[arg(long)]
+    #[arg(help_heading = "Lines", long)]
     show_all: bool,
 
     /// Do not shorten names of functions and files
-    #[arg(long)]
+    #[arg(help_heading = "Names", long)]
     full_symbols: bool,
 
     /// Do not look up source lines
-    #[arg(long)]
+    #[arg(help_heading = "Names", long)]
     no_source: bool,
 
     /// Take cache lines in pairs, as CPUs do that prefetch the adjacent line
-    #[arg(long)]
+    #[arg(help_heading = "Lines", long)]
     double_cl: bool,
 
     /// Bytes of a cache line [default: as recorded, else 64]
-    #[arg(long, value_name = "64|128|256")]
+    #[arg(help_heading = "Lines", long, value_name = "64|128|256")]
     line_size: Option<LineSize>,
 
     /// Count as this version of perf does [default: the newest]
-    #[arg(long, value_name = "X.Y")]
+    #[arg(help_heading = "perf c2c", long, value_name = "X.Y")]
     perf_version: Option<PerfVersion>,
 
     /// Only these processes
-    #[arg(long, value_name = "PID", value_delimiter = ',')]
+    #[arg(help_heading = "Samples", long, value_name = "PID", value_delimiter = ',')]
     pid: Vec<u32>,
 
     /// Only these threads
-    #[arg(long, value_name = "TID", value_delimiter = ',')]
+    #[arg(help_heading = "Samples", long, value_name = "TID", value_delimiter = ',')]
     tid: Vec<u32>,
 
     /// Only threads of these names
-    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    #[arg(help_heading = "Samples", long, value_name = "NAME", value_delimiter = ',')]
     comm: Vec<String>,
 
     /// Only these CPUs, as a list such as 0-3,8
-    #[arg(long, value_name = "LIST", value_parser = parse_cpus)]
+    #[arg(help_heading = "Samples", long, value_name = "LIST", value_parser = parse_cpus)]
     cpu: Option<CpuList>,
 
     /// Only code in these images, by path or file name
-    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    #[arg(help_heading = "Samples", long, value_name = "NAME", value_delimiter = ',')]
     object: Vec<String>,
 
     /// Only this time, in seconds of the recording's clock; either end may be left out
-    #[arg(long, value_name = "FROM,TO", value_parser = parse_time_range)]
+    #[arg(help_heading = "Samples", long, value_name = "FROM,TO", value_parser = parse_time_range)]
     time: Option<TimeRange>,
 
     /// List so many lines at most [default: 10 in text, else all]
-    #[arg(long, value_name = "N")]
+    #[arg(help_heading = "Lines", long, value_name = "N")]
     limit: Option<usize>,
 
     /// Order of lines: cost, hitm, samples, stores or address [default: cost]
-    #[arg(long, value_name = "KEY")]
+    #[arg(help_heading = "Lines", long, value_name = "KEY")]
     sort: Option<SortKey>,
 
     /// A directory that stands for the root of the recorded machine
-    #[arg(long, value_name = "DIR")]
+    #[arg(help_heading = "Names", long, value_name = "DIR")]
     symfs: Option<PathBuf>,
 }
 
