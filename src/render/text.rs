@@ -180,11 +180,11 @@ fn show_line(line: &Line, style: &TextStyle, out: &mut dyn Write) -> io::Result<
     let count =
         |n: u64, word: &str| format!("{} {word}{}", grouped(n), if n == 1 { "" } else { "s" });
     let sentence = format!(
-        "{}{cycles}, {:.1} % of all; {}; {} read, {} write",
+        "{}{cycles}, {:.1} % of all; {}; threads: {} read, {} write",
         count(line.contended_loads, "contended load"),
         line.contended_share * 100.0,
         count(line.samples, "sample"),
-        count(line.readers, "thread"),
+        grouped(line.readers),
         grouped(line.writers),
     );
     for part in wrapped(&sentence, WIDTH - 3) {
@@ -252,7 +252,7 @@ fn access_table(accesses: &[&Access], style: &TextStyle) -> Table {
         align_right(&mut table, index);
     }
     if !style.full_names {
-        let widths: Vec<(usize, u16)> = vec![(5, 18), (6, 26), (7, 22)];
+        let widths: Vec<(usize, u16)> = vec![(5, 20), (6, 28), (7, 24)];
         for (index, width) in widths {
             if let Some(column) = table.column_mut(index) {
                 column.set_constraint(ColumnConstraint::UpperBoundary(Width::Fixed(width)));
