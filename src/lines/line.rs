@@ -241,10 +241,10 @@ impl<'p> Identity<'p> {
     }
 
     /// A number for what perf calls an image, in the order of those names: it does not tell apart
-    /// files of one name in different folders. 0 for no image.
+    /// files of one name in different folders. What is in no image comes last.
     pub fn short_name_rank(&self, mapping: Option<u32>) -> u64 {
         let rank = mapping.and_then(|number| self.short_names.get(number as usize));
-        rank.map_or(0, |rank| u64::from(*rank) + 1)
+        rank.map_or(u64::MAX, |rank| u64::from(*rank))
     }
 
     /// Where code lies in its image: the same in every process that maps it. `None` for code that

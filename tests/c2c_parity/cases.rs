@@ -143,15 +143,6 @@ fn rows_with_chains() {
     }
 }
 
-/// perf prints chains wherever the recording has them, from the callee, and with -g from the caller.
-#[test]
-#[ignore = "callers are printed in a form of our own"]
-fn chains() {
-    for options in [&[][..], &["-g"]] {
-        assert_parity(&Recordings::get().path("chains"), options);
-    }
-}
-
 /// Recordings of real machines, beside the project; without them this says so and passes.
 #[test]
 fn real_recordings() {
@@ -165,5 +156,34 @@ fn real_recordings() {
         for options in [&[][..], &["--show-all"], &["--show-all", "-N", "-c", "pid,tid,iaddr"]] {
             assert_parity(&path, options);
         }
+    }
+}
+
+/// Many small recordings, each with options of its own; `SEEDS=1000` makes more of them.
+#[test]
+fn many_recordings() {
+    let seeds = std::env::var("SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(36);
+    let folder = tempfile::tempdir().expect("a folder for recordings");
+    let options: [&[&str]; 6] = [
+        &[],
+        &["-d", "lcl", "-c", "pid,iaddr"],
+        &["-d", "rmt", "-c", "tid"],
+        &["-d", "peer", "-N"],
+        &["--show-all", "-c", "dso"],
+        &["-N", "-N", "-c", "pid,tid,iaddr", "--full-symbols"],
+    ];
+    for seed in 100..100 + seeds {
+        let synthetic = Synthetic {
+            samples: 50 << (seed % 9),
+            seed,
+            cycles: seed % 3 == 0,
+            odd_modes: seed % 4 == 0,
+            weight: if seed % 5 == 0 { SampleType::WEIGHT } else { SampleType::WEIGHT_STRUCT },
+            contended_lines: 1 + (seed % 60) as usize,
+            ..Synthetic::default()
+        };
+        let path = folder.path().join(format!("seed-{seed}"));
+        std::fs::write(&path, synthetic.file().expect("in memory")).expect("written");
+        assert_parity(&path, options[(seed % 6) as usize]);
     }
 }
