@@ -11,8 +11,10 @@ use hitm::report::{ReportOptions, c2c_report, report};
 use support::random::Random;
 use support::synthetic::Synthetic;
 
-/// Mutations of each recording.
-const ROUNDS: usize = 25;
+/// Mutations of each recording; `ROUNDS=1000` makes more of them.
+fn rounds() -> usize {
+    std::env::var("ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(25)
+}
 /// Larger recordings are cut to this size first, so that the test stays short in debug builds.
 const LARGEST: usize = 128 << 10;
 
@@ -69,7 +71,7 @@ fn examine(bytes: Vec<u8>) {
 fn examine_mutations(name: &str, mut bytes: Vec<u8>, seed: u64) {
     bytes.truncate(LARGEST);
     let mut random = Random::new(seed);
-    for round in 0..ROUNDS {
+    for round in 0..rounds() {
         let mut mutated = bytes.clone();
         mutate(&mut mutated, &mut random);
         let result = std::panic::catch_unwind(|| examine(mutated));
