@@ -22,6 +22,7 @@ mod location;
 mod perf_map;
 mod plt;
 mod resolved_image;
+mod symbol;
 mod symbol_table;
 mod symbolizer;
 #[cfg(test)]

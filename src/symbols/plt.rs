@@ -4,7 +4,7 @@ use object::{Architecture, Object, ObjectSection, ObjectSymbol, ObjectSymbolTabl
 use object::{RelocationFlags, RelocationTarget, elf};
 
 use super::image::Image;
-use super::symbol_table::Symbol;
+use super::symbol::Symbol;
 
 /// The longest name that is made up here: a table may refer to one long name many times.
 const MAX_NAME: usize = 1024;

@@ -10,7 +10,8 @@ use super::error::ImageProblem;
 use super::image::Image;
 use super::image_finder::ImageFinder;
 use super::location::{Frame, Location, SymbolName};
-use super::symbol_table::{Symbol, SymbolTable};
+use super::symbol::Symbol;
+use super::symbol_table::SymbolTable;
 use super::text::text_of;
 use super::{FileOffset, ImageAddress};
 

@@ -7,19 +7,11 @@ use object::{Object, ObjectSection, ObjectSymbol, SectionKind, SymbolFlags, elf}
 use super::ImageAddress;
 use super::image::Image;
 use super::plt::stubs;
+use super::symbol::Symbol;
 
 /// How many symbols that start before an address are asked whether they reach it. Symbols hardly
 /// ever nest deeper than two; a damaged table must not turn each lookup into a walk over all of it.
 const MAX_NESTING: usize = 64;
-
-/// One named range of addresses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Symbol {
-    pub(super) address: u64,
-    /// One past the last address.
-    pub(super) end: u64,
-    pub(super) name: &'static [u8],
-}
 
 /// What a symbol names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
