@@ -22,8 +22,9 @@ impl LineSize {
         (bytes.is_power_of_two() && (16..=4096).contains(&bytes)).then_some(Self(bytes))
     }
 
-    /// The line size that a recording tells, from its own feature or the description of its
-    /// first-level data cache.
+    /// The line size that a recording tells: by its own feature, by the description of its
+    /// first-level data cache, or by an architecture all of whose CPUs have the same (Power from
+    /// POWER5 on 128 bytes, z/Architecture 256).
     pub fn of_recording(features: &Features) -> Option<Self> {
         let from_cache = features
             .caches
@@ -31,7 +32,13 @@ impl LineSize {
             .filter(|cache| cache.kind != "Instruction")
             .min_by_key(|cache| cache.level)
             .map(|cache| cache.line_size);
-        features.cache_line_size.or(from_cache).and_then(|bytes| Self::new(u64::from(bytes)))
+        let from_arch = match features.arch.as_deref() {
+            Some("ppc64" | "ppc64le") => Some(128),
+            Some("s390x") => Some(256),
+            _ => None,
+        };
+        let told = [features.cache_line_size, from_cache, from_arch];
+        told.into_iter().flatten().find_map(|bytes| Self::new(u64::from(bytes)))
     }
 
     /// Bytes.
@@ -296,4 +303,39 @@ fn numbered<T: std::hash::Hash + Eq>(items: impl Iterator<Item = T>) -> Vec<u32>
 #[inline]
 fn is_kernel_address(address: u64) -> bool {
     address >> 63 == 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::perf_data::Cache;
+
+    #[test]
+    fn the_line_size_is_the_recordings() {
+        let cache = |level, kind: &str, line_size| Cache {
+            level,
+            kind: kind.to_owned(),
+            line_size,
+            ..Cache::default()
+        };
+        let mut features = Features { arch: Some("x86_64".to_owned()), ..Features::default() };
+        assert_eq!(LineSize::of_recording(&features), None);
+        features.arch = Some("s390x".to_owned());
+        assert_eq!(LineSize::of_recording(&features), LineSize::new(256));
+        features.caches =
+            vec![cache(2, "Unified", 256), cache(1, "Data", 64), cache(1, "Instruction", 32)];
+        assert_eq!(LineSize::of_recording(&features), LineSize::new(64));
+        features.cache_line_size = Some(128);
+        assert_eq!(LineSize::of_recording(&features), LineSize::new(128));
+        features.cache_line_size = Some(0);
+        assert_eq!(LineSize::of_recording(&features), LineSize::new(64), "a size of 0 is none");
+    }
+
+    #[test]
+    fn users_choose_among_real_line_sizes() {
+        assert_eq!("128".parse(), Ok(LineSize(128)));
+        assert!("48".parse::<LineSize>().is_err() && "32".parse::<LineSize>().is_err());
+        assert_eq!(LineSize::DEFAULT.offset_of(0x7f), LineOffset(0x3f));
+        assert_eq!(LineSize::DEFAULT.doubled().line_of(0xff), LineAddress(0x80));
+    }
 }
