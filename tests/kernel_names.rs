@@ -13,6 +13,7 @@ use hitm::report::{NameOptions, Report, ReportOptions, report};
 const KERNEL: u16 = 1;
 /// Where `serve` of `testdata/counters` is stated to be, and where this "kernel" has it.
 const STATED: u64 = 0x40_1200;
+const MODULE: u64 = 0xffff_ffff_c010_0000;
 const MOVED: u64 = 0xffff_ffff_a140_1200;
 
 /// A report of one kernel sample, with the fixture's program in the kernel's place.
@@ -38,7 +39,21 @@ fn report_with(build_id: Option<&str>) -> Report {
         flags: 0,
         name: b"[kernel.kallsyms]serve",
     };
+    // A module, mapped first and sampled most: it must not be taken for the kernel.
+    let module = Mmap { start: MODULE, length: 0x1000, page_offset: 0, name: b"[module]", ..text };
+    writer.mmap(KERNEL, &module, &SampleId::default()).expect("written");
     writer.mmap(KERNEL, &text, &SampleId::default()).expect("written");
+    for time in [500, 600] {
+        let sample = Sample {
+            ip: Some(MODULE + 0x10),
+            thread: Some((10, 10)),
+            time: Some(time),
+            addr: Some(MODULE + 0x40),
+            data_src: Some(0x6_0080_0842),
+            ..Sample::default()
+        };
+        writer.sample(0, KERNEL, &sample).expect("written");
+    }
     let sample = Sample {
         ip: Some(MOVED + 0x10),
         thread: Some((10, 10)),
@@ -75,7 +90,8 @@ fn report_with(build_id: Option<&str>) -> Report {
 fn the_image_is_moved_to_where_the_kernel_ran() {
     for build_id in [None, Some("18c687a22dcd161511042fd37b2aaa4aaf5137ad")] {
         let made = report_with(build_id);
-        let access = &made.lines[0].accesses[0];
+        assert_eq!(made.lines[0].accesses[0].label, "[module]+0x10");
+        let access = &made.lines[1].accesses[0];
         assert_eq!(access.symbol.as_deref(), Some("serve"), "{:?}", made.warnings);
         assert_eq!(access.source.as_ref().map(|source| source.line), Some(17));
         assert!(access.in_kernel);
@@ -86,6 +102,6 @@ fn the_image_is_moved_to_where_the_kernel_ran() {
 #[test]
 fn the_image_of_another_kernel_is_not_used() {
     let made = report_with(Some("0000000022dcd161511042fd37b2aaa4aaf5137a"));
-    assert_eq!(made.lines[0].accesses[0].symbol, None);
+    assert!(made.lines.iter().all(|line| line.accesses[0].symbol.is_none()));
     assert!(made.warnings.iter().any(|warning| warning.code() == "names"), "{:?}", made.warnings);
 }

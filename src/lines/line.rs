@@ -116,7 +116,7 @@ impl<'p> Identity<'p> {
         let objects = numbered(processes.mappings().iter().map(|mapping| mapping.object));
         let names = processes.mappings().iter().map(|mapping| (&mapping.name, mapping.object));
         let names = numbered(names);
-        let short_names = ranked(processes.mappings().iter().map(Mapping::short_name));
+        let short_names = ranked(processes.mappings().iter().map(|mapping| &*mapping.short_name));
         Self { processes, line_size, objects, names, short_names }
     }
 

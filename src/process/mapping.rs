@@ -7,6 +7,8 @@ use crate::perf_data::{MISC_MMAP_DATA, MappedObject, Mmap};
 const MAP_SHARED: u32 = 1;
 const MAP_HUGETLB: u32 = 0x40000;
 const PROT_EXEC: u32 = 4;
+/// What recorders call the kernel proper; the name of a symbol may follow.
+const CORE_KERNEL: &str = "[kernel.kallsyms]";
 
 /// A mapped object by device and inode, as the kernel recorded it.
 ///
@@ -94,6 +96,9 @@ pub struct Mapping {
     pub is_executable: bool,
     /// File name, `//anon`, `[heap]` and the like.
     pub name: Arc<str>,
+    /// What perf calls it: the file name without its folders, `[module]` for a kernel module, and one
+    /// name for the core kernel.
+    pub short_name: Arc<str>,
 }
 
 impl Mapping {
@@ -128,6 +133,7 @@ impl Mapping {
             kind,
             is_shared,
             is_executable,
+            short_name: short_name(kind, &name),
             name,
         }
     }
@@ -137,27 +143,39 @@ impl Mapping {
         address.wrapping_sub(self.start).wrapping_add(self.page_offset)
     }
 
-    /// The address that perf calls `al_addr`: within the file for files, unchanged for memory that
-    /// is no file and for the core kernel.
+    /// Whether it is the kernel proper and not one of its modules.
+    pub fn is_core_kernel(&self) -> bool {
+        self.kind == MemoryKind::Kernel && self.name.starts_with(CORE_KERNEL)
+    }
+
+    /// The address that perf calls `al_addr`: within the file for files and kernel modules, unchanged
+    /// for memory that is no file and for the core kernel.
     pub fn perf_address(&self, address: u64) -> u64 {
         let is_identity = is_anonymous(&self.name)
             || matches!(self.kind, MemoryKind::Heap | MemoryKind::Stack | MemoryKind::Anonymous)
             || self.name.starts_with("/SYSV")
-            || self.kind == MemoryKind::Kernel;
+            || self.is_core_kernel();
         if is_identity { address } else { self.file_offset(address) }
-    }
-
-    /// What perf calls it: the file name without its folders, and one name for the core kernel.
-    pub fn short_name(&self) -> &str {
-        if self.kind == MemoryKind::Kernel && self.name.starts_with("[kernel.kallsyms]") {
-            return "[kernel.kallsyms]";
-        }
-        self.name.rsplit('/').next().unwrap_or_default()
     }
 
     /// Whether it is private memory of one process without a file behind it.
     pub fn is_private_anonymous(&self) -> bool {
         !self.is_shared && self.object.is_zero()
+    }
+}
+
+fn short_name(kind: MemoryKind, name: &Arc<str>) -> Arc<str> {
+    if kind == MemoryKind::Kernel && name.starts_with(CORE_KERNEL) {
+        return CORE_KERNEL.into();
+    }
+    let file = name.rsplit('/').next().unwrap_or_default();
+    // The kernel itself knows a module by its file's name with underscores.
+    let module =
+        file.split_once(".ko").filter(|(_, rest)| rest.is_empty() || rest.starts_with('.'));
+    match module.filter(|_| kind == MemoryKind::Kernel) {
+        Some((module, _)) => format!("[{}]", module.replace('-', "_")).into(),
+        None if file.len() == name.len() => name.clone(),
+        None => file.into(),
     }
 }
 

@@ -464,13 +464,7 @@ fn symbol(named: &NamedRow) -> String {
 }
 
 fn object(named: &NamedRow) -> String {
-    let Some(object) = &named.code.object else {
-        return "[unknown]".to_owned();
-    };
-    if object.starts_with("[kernel.kallsyms]") {
-        return "[kernel.kallsyms]".to_owned();
-    }
-    clean(object.rsplit('/').next().unwrap_or(object)).into_owned()
+    named.code.short_object.as_deref().map_or("[unknown]".into(), |name| clean(name).into_owned())
 }
 
 fn source(named: &NamedRow) -> String {

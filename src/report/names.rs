@@ -50,6 +50,8 @@ pub struct CodeName {
     pub has_image: bool,
     /// The image: a path, `[kernel.kallsyms]` and the like; `None` where nothing is mapped.
     pub object: Option<Arc<str>>,
+    /// The image's name as perf shortens it.
+    pub short_object: Option<Arc<str>>,
     /// Source file and line of the innermost frame.
     pub source: Option<(String, u32)>,
     /// The frames from the innermost to the function that really exists; empty when nothing was
@@ -61,11 +63,9 @@ impl CodeName {
     /// In one word: the function, else the image and the offset in its file, which is the same in
     /// every process, else the address.
     pub fn label(&self, code: CodeAddress) -> String {
-        match (&self.symbol, &self.object, self.perf_address) {
+        match (&self.symbol, &self.short_object, self.perf_address) {
             (Some(symbol), ..) => symbol.clone(),
-            (None, Some(object), Some(offset)) => {
-                format!("{}+{offset:#x}", object.rsplit('/').next().unwrap_or(object))
-            }
+            (None, Some(object), Some(offset)) => format!("{object}+{offset:#x}"),
             _ => format!("{:#x}", code.0),
         }
     }
@@ -132,7 +132,7 @@ impl<'p> Names<'p> {
         let object = Some(mapping.name.clone());
         let mut has_image = false;
         let location = match mapping.kind {
-            MemoryKind::Kernel => self.kernel_location(mapping, code),
+            MemoryKind::Kernel => self.kernel_location(code),
             MemoryKind::File if is_file_backed(&mapping.name) => {
                 let recorded = mapping.build_id.as_deref().and_then(BuildId::new);
                 let build_id = recorded.or_else(|| self.build_ids.get(&*mapping.name).copied());
@@ -165,14 +165,15 @@ impl<'p> Names<'p> {
             perf_address: Some(mapping.perf_address(code.0)),
             symbol: location.symbol.map(|symbol| symbol.name),
             object,
+            short_object: Some(mapping.short_name.clone()),
             source: location.frames.first().and_then(source_of),
             inlined,
         }
     }
 
-    fn kernel_location(&mut self, mapping: &Mapping, code: CodeAddress) -> Location {
+    fn kernel_location(&mut self, code: CodeAddress) -> Location {
         if self.kernel.is_none() {
-            self.kernel = Some(self.open_kernel(mapping));
+            self.kernel = Some(self.open_kernel());
         }
         match &self.kernel {
             Some(Ok(kernel)) => kernel.locate(code.0),
@@ -180,16 +181,19 @@ impl<'p> Names<'p> {
         }
     }
 
-    fn open_kernel(&self, mapping: &Mapping) -> Result<KernelSymbolizer, KernelSymbolsError> {
+    fn open_kernel(&self) -> Result<KernelSymbolizer, KernelSymbolsError> {
         let expected =
             self.build_ids.iter().find(|(name, _)| name.starts_with("[kernel.kallsyms]"));
         let expected = expected.map(|(_, id)| id);
         let Some(vmlinux) = &self.options.vmlinux else {
             return KernelSymbolizer::running(expected, self.options.recorded_here);
         };
-        // `[kernel.kallsyms]_text` says which symbol's address the mapping's offset is.
-        let symbol = mapping.name.strip_prefix("[kernel.kallsyms]").filter(|name| !name.is_empty());
-        let reference = (symbol.unwrap_or("_text"), mapping.page_offset);
+        // `[kernel.kallsyms]_text` says which symbol's address the mapping's offset is. The row that
+        // asks may be one of a module, which says nothing about where the kernel is.
+        let core = self.processes.mappings().iter().find(|mapping| mapping.is_core_kernel());
+        let symbol = core.and_then(|core| core.name.strip_prefix("[kernel.kallsyms]"));
+        let symbol = symbol.filter(|name| !name.is_empty()).unwrap_or("_text");
+        let reference = (symbol, core.map_or(0, |core| core.page_offset));
         KernelSymbolizer::from_vmlinux(vmlinux, expected, reference, DemangleStyle::Short)
     }
 

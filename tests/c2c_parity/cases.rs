@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use super::compare::Differences;
 use super::report_text::Report;
-use super::{halves, programs};
+use super::{halves, modules, programs};
 use crate::support::compiled;
 use crate::support::synthetic::Synthetic;
 
@@ -140,6 +140,16 @@ fn rows_with_chains() {
             differences.chains.clear();
             assert!(differences.is_empty(), "{options:?}\n{differences}");
         }
+    }
+}
+
+#[test]
+fn modules_of_the_kernel() {
+    let folder = tempfile::tempdir().expect("a folder for a recording");
+    let path = folder.path().join("modules");
+    std::fs::write(&path, modules::recording()).expect("written");
+    for options in [&[][..], &["-c", "dso"], &["--show-all", "--full-symbols"]] {
+        assert_parity(&path, options);
     }
 }
 

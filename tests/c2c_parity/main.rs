@@ -7,5 +7,6 @@ mod support;
 mod cases;
 mod compare;
 mod halves;
+mod modules;
 mod programs;
 mod report_text;
