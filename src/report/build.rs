@@ -11,14 +11,12 @@ use super::model::{
 };
 use super::names::Names;
 use super::session::{Progress, ReportOptions, Session};
-use super::warning::Warning;
 use crate::access::{C2cStats, Source};
 use crate::lines::{
     AccessKind, AccessSite, ContendedLine, Gathered, Identity, LineIdentity, SortKey, Survey,
-    SurveyOptions,
 };
 use crate::perf_data::{CpuMode, Recording};
-use crate::process::{MemoryKind, Pid, Processes};
+use crate::process::{MemoryKind, Pid};
 
 /// Name and version of the JSON form.
 const SCHEMA: (&str, u32) = ("hitm-report", 1);
@@ -36,14 +34,8 @@ pub fn report(
     progress: Progress<'_>,
 ) -> Result<Report, ReportError> {
     let session = Session::new(recording, options);
-    let processes = Processes::of(recording);
-    let identity = Identity::new(&processes, session.line_size);
-    let survey_options = SurveyOptions {
-        filter: options.filter.clone(),
-        version: options.version,
-        own_lines: true,
-        all_perf_lines: false,
-    };
+    let identity = session.identity();
+    let survey_options = session.survey_options(true);
     let survey = session.survey(&identity, &survey_options, progress)?;
     let picked = if options.show_all { survey.all_lines() } else { survey.suspects() };
     let gathered = Gathered::of(
@@ -61,15 +53,13 @@ pub fn report(
     let contended_lines = lines.iter().filter(|line| line.contended > 0).count() as u64;
     lines.truncate(limit.unwrap_or(usize::MAX));
 
-    let mut names = Names::new(recording, &processes, options.names.clone());
-    let context = Context { session: &session, processes: &processes, identity: &identity };
+    let mut names = session.names();
+    let context = Context { session: &session, identity: &identity };
     let listed: Vec<Line> = lines
         .iter()
         .enumerate()
         .map(|(index, line)| context.line(index, line, contended_in_all, &mut names))
         .collect();
-    let mut warnings = session.warnings(&survey, &processes);
-    warnings.extend(names.problems().into_iter().map(|problem| Warning::Names { problem }));
     Ok(Report {
         schema: SCHEMA.0,
         version: SCHEMA.1,
@@ -108,7 +98,7 @@ pub fn report(
             malformed: survey.malformed,
             unknown_event: survey.unknown_event,
         },
-        warnings,
+        warnings: session.warnings(&survey, &names),
     })
 }
 
@@ -186,7 +176,6 @@ fn samplers(recording: &Recording<'_>) -> Vec<&'static str> {
 
 struct Context<'c> {
     session: &'c Session<'c, 'c>,
-    processes: &'c Processes,
     identity: &'c Identity<'c>,
 }
 
@@ -261,7 +250,7 @@ impl Context<'_> {
             .map(|(&(pid, tid), &samples)| ThreadSamples {
                 pid: pid.0,
                 tid: tid.0,
-                comm: self.processes.name(tid, site.last_time).map(|name| name.to_string()),
+                comm: self.session.processes.name(tid, site.last_time).map(|name| name.to_string()),
                 samples,
             })
             .collect();
@@ -291,7 +280,12 @@ impl Context<'_> {
             threads,
             cpus: site.cpus.iter().map(|cpu| cpu.0).collect(),
             nodes: nodes.into_iter().collect(),
-            callers: call_chains(self.session.recording, self.processes, names, &site.positions),
+            callers: call_chains(
+                self.session.recording,
+                &self.session.processes,
+                names,
+                &site.positions,
+            ),
             samples: site.samples,
             contended: site.contended,
             c2c: Some(site.stats),

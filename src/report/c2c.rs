@@ -5,16 +5,15 @@ use std::sync::Arc;
 use super::callers::call_chains;
 use super::error::ReportError;
 use super::model::CallChain;
-use super::names::{CodeName, Names};
+use super::names::CodeName;
 use super::session::{Progress, ReportOptions, Session};
 use super::warning::Warning;
 use crate::access::C2cStats;
 use crate::lines::{
-    C2cLine, C2cMachine, C2cOptions, C2cRow, C2cTable, Coalesce, Display, Gathered, Identity,
-    LineIdentity, SurveyOptions,
+    C2cLine, C2cMachine, C2cOptions, C2cRow, C2cTable, Coalesce, Display, Gathered, LineIdentity,
 };
 use crate::perf_data::Recording;
-use crate::process::{Cpu, Node, Processes};
+use crate::process::{Cpu, Node};
 
 /// A row with its names.
 #[derive(Debug, Clone)]
@@ -75,14 +74,8 @@ pub fn c2c_report(
     progress: Progress<'_>,
 ) -> Result<C2cReport, ReportError> {
     let session = Session::new(recording, options);
-    let processes = Processes::of(recording);
-    let identity = Identity::new(&processes, session.line_size);
-    let survey_options = SurveyOptions {
-        filter: options.filter.clone(),
-        version: options.version,
-        own_lines: false,
-        all_perf_lines: options.show_all,
-    };
+    let identity = session.identity();
+    let survey_options = session.survey_options(false);
     let survey = session.survey(&identity, &survey_options, progress)?;
     let picked = survey.perf_lines.iter().zip(0..).map(|(key, number)| (*key, number)).collect();
     let gathered = Gathered::of(
@@ -114,7 +107,7 @@ pub fn c2c_report(
         options.call_graph,
     );
     table.lines.truncate(limit.unwrap_or(usize::MAX));
-    let mut names = Names::new(recording, &processes, options.names.clone());
+    let (mut names, processes) = (session.names(), &session.processes);
     let lines = std::mem::take(&mut table.lines)
         .into_iter()
         .map(|mut line| {
@@ -122,14 +115,12 @@ pub fn c2c_report(
             let named = rows.into_iter().map(|row| NamedRow {
                 comm: processes.last_name(row.tid).cloned(),
                 code: names.code(row.code.mapping, row.code.address, row.pid),
-                callers: call_chains(recording, &processes, &mut names, &row.samples),
+                callers: call_chains(recording, processes, &mut names, &row.samples),
                 row,
             });
             NamedLine { rows: named.collect(), line }
         })
         .collect();
-    let mut warnings = session.warnings(&survey, &processes);
-    warnings.extend(names.problems().into_iter().map(|problem| Warning::Names { problem }));
     let nodes = recording.features().numa_nodes.iter().flatten();
     Ok(C2cReport {
         totals: survey.totals,
@@ -142,6 +133,6 @@ pub fn c2c_report(
         nodes: nodes
             .map(|node| (Node(node.id), node.cpus.iter().map(|&cpu| Cpu(cpu)).collect()))
             .collect(),
-        warnings,
+        warnings: session.warnings(&survey, &names),
     })
 }

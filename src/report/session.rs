@@ -3,7 +3,7 @@
 use rustc_hash::FxHashMap;
 
 use super::error::ReportError;
-use super::names::NameOptions;
+use super::names::{NameOptions, Names};
 use super::warning::Warning;
 use crate::access::PerfVersion;
 use crate::lines::{Filter, Identity, LineSize, Survey, SurveyOptions};
@@ -50,10 +50,11 @@ pub type Progress<'a> = &'a (dyn Fn(u64) + Sync);
 
 pub(super) struct Session<'r, 'a> {
     pub(super) recording: &'r Recording<'a>,
+    pub(super) processes: Processes,
+    options: &'r ReportOptions,
     pub(super) line_size: LineSize,
     pub(super) line_size_is_known: bool,
     pub(super) node_of_cpu: FxHashMap<Cpu, Node>,
-    wants_callers: bool,
 }
 
 impl<'r, 'a> Session<'r, 'a> {
@@ -63,13 +64,32 @@ impl<'r, 'a> Session<'r, 'a> {
         let nodes = recording.features().numa_nodes.iter().flatten();
         Self {
             recording,
+            processes: Processes::of(recording),
+            options,
             line_size: if options.double_lines { base.doubled() } else { base },
             line_size_is_known: told.is_some(),
-            wants_callers: options.call_graph,
             node_of_cpu: nodes
                 .flat_map(|node| node.cpus.iter().map(|&cpu| (Cpu(cpu), Node(node.id))))
                 .collect(),
         }
+    }
+
+    pub(super) fn identity(&self) -> Identity<'_> {
+        Identity::new(&self.processes, self.line_size)
+    }
+
+    /// How to look at the samples: with our own lines kept, or with perf's alone.
+    pub(super) fn survey_options(&self, own_lines: bool) -> SurveyOptions {
+        SurveyOptions {
+            filter: self.options.filter.clone(),
+            version: self.options.version,
+            own_lines,
+            all_perf_lines: !own_lines && self.options.show_all,
+        }
+    }
+
+    pub(super) fn names(&self) -> Names<'_> {
+        Names::new(self.recording, &self.processes, self.options.names.clone())
     }
 
     /// The first pass, or why there is nothing to report.
@@ -115,13 +135,13 @@ impl<'r, 'a> Session<'r, 'a> {
     }
 
     /// What is wrong with the recording, or missing in it.
-    pub(super) fn warnings(&self, survey: &Survey, processes: &Processes) -> Vec<Warning> {
+    pub(super) fn warnings(&self, survey: &Survey, names: &Names<'_>) -> Vec<Warning> {
         let count = |kind| self.recording.counts().get(&kind).copied().unwrap_or(0);
         let mut warnings: Vec<Warning> = self
             .recording
             .damage()
             .iter()
-            .chain(processes.damage())
+            .chain(self.processes.damage())
             .cloned()
             .map(Warning::Damaged)
             .collect();
@@ -166,7 +186,7 @@ impl<'r, 'a> Session<'r, 'a> {
         );
         let has_chains = |event: &Event| event.attr.sample_type.contains(SampleType::CALLCHAIN);
         let chains = self.recording.events().iter().any(has_chains);
-        warn_if(self.wants_callers && !chains, Warning::NoCallChains);
+        warn_if(self.options.call_graph && !chains, Warning::NoCallChains);
         let unknown: u64 = self
             .recording
             .counts()
@@ -177,6 +197,7 @@ impl<'r, 'a> Session<'r, 'a> {
         warn_if(unknown > 0, Warning::UnknownRecords { records: unknown });
         let aux = count(RecordType::AUXTRACE);
         warn_if(aux > 0, Warning::AuxData { records: aux });
+        warnings.extend(names.problems().into_iter().map(|problem| Warning::Names { problem }));
         warnings
     }
 }
