@@ -5,6 +5,7 @@ mod support;
 use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
+use support::skipped::skipped;
 use support::synthetic::Synthetic;
 
 fn hitm() -> Command {
@@ -172,7 +173,7 @@ fn an_image_of_another_build_gives_no_names_but_a_warning() {
 fn every_recording_is_reported_or_explained() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/recordings");
     if !root.is_dir() {
-        eprintln!("SKIPPED: {} is not there", root.display());
+        skipped(&format!("there is no {}", root.display()));
         return;
     }
     let (mut reported, mut explained) = (0, 0);

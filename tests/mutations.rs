@@ -9,6 +9,7 @@ use hitm::lines::SortKey;
 use hitm::perf_data::{Input, Recording};
 use hitm::report::{ReportOptions, c2c_report, report};
 use support::random::Random;
+use support::skipped::skipped;
 use support::synthetic::Synthetic;
 
 /// Mutations of each recording; `ROUNDS=1000` makes more of them.
@@ -101,7 +102,7 @@ fn written_recordings() {
 fn real_recordings() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/recordings");
     if !root.is_dir() {
-        eprintln!("SKIPPED: {} is not there", root.display());
+        skipped(&format!("there is no {}", root.display()));
         return;
     }
     for folder in ["memory", "without-data-source", "na-data-source", "containers", "malformed"] {

@@ -1,15 +1,18 @@
 //! Data source words and what becomes of them, against the reference's vectors.
 
+mod support;
+
 use std::path::Path;
 
 use hitm::access::{C2cStats, DataSource, PerfVersion, Source};
+use support::skipped::skipped;
 
 /// A file of the reference, or `None`, said aloud, where the reference is not there.
 fn reference(name: &str) -> Option<String> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/reference").join(name);
     let text = std::fs::read_to_string(&path).ok();
     if text.is_none() {
-        eprintln!("SKIPPED: {} is not there", path.display());
+        skipped(&format!("there is no {}", path.display()));
     }
     text
 }

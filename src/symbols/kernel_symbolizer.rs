@@ -220,7 +220,9 @@ mod tests {
         ));
         match KernelSymbolizer::running(None, true) {
             Ok(_) => {}
-            Err(error) => eprintln!("skipped, no kernel symbols here: {error}"),
+            Err(error) => {
+                crate::symbols::tests::skipped(&format!("no kernel symbols here: {error}"))
+            }
         }
     }
 }

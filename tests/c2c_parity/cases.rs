@@ -10,6 +10,7 @@ use super::compare::Differences;
 use super::report_text::Report;
 use super::{halves, modules, programs};
 use crate::support::compiled;
+use crate::support::skipped::skipped;
 use crate::support::synthetic::Synthetic;
 
 /// Synthetic recordings, made once for all tests of this binary.
@@ -24,7 +25,7 @@ impl Recordings {
             let folder = tempfile::tempdir().expect("a folder for recordings");
             let image = compiled::compile(folder.path());
             if image.is_none() {
-                eprintln!("no C compiler: names are compared on missing images only");
+                skipped("there is no C compiler: names are compared on missing images only");
             }
             let base = Synthetic { samples: 100_000, image, ..Synthetic::default() };
             let (order, compression_level) = (ByteOrder::Big, Some(1));
@@ -158,7 +159,7 @@ fn modules_of_the_kernel() {
 fn real_recordings() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/recordings/memory");
     if !folder.is_dir() {
-        eprintln!("skipped: there is no {}", folder.display());
+        skipped(&format!("there is no {}", folder.display()));
         return;
     }
     for entry in std::fs::read_dir(&folder).expect("the folder is there") {

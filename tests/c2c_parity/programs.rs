@@ -1,5 +1,6 @@
 //! Running the two programs.
 
+use crate::support::skipped::skipped;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -7,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 pub fn perf_version() -> Option<String> {
     let output = Command::new("perf").arg("--version").output();
     let Some(output) = output.ok().filter(|output| output.status.success()) else {
-        eprintln!("skipped: no perf is installed to compare with");
+        skipped("no perf is installed to compare with");
         return None;
     };
     let text = String::from_utf8_lossy(&output.stdout).into_owned();

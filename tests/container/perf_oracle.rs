@@ -8,6 +8,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use crate::support::skipped::skipped;
 use hitm::perf_data::{Input, Recording};
 
 /// The installed perf.
@@ -18,7 +19,7 @@ pub struct Perf(());
 pub fn perf() -> Option<Perf> {
     let status = Command::new("perf").arg("--version").stdout(Stdio::null()).status();
     if !status.is_ok_and(|status| status.success()) {
-        eprintln!("skipped: no perf is installed to compare with");
+        skipped("no perf is installed to compare with");
         return None;
     }
     Some(Perf(()))

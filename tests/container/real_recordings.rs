@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 use hitm::perf_data::{Input, Recording};
 
 use super::perf_oracle;
+use crate::support::skipped::skipped;
 
 /// The folder with the recordings, or `None`, said aloud.
 pub fn folder() -> Option<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/recordings");
     if !folder.join("INDEX.md").is_file() {
-        eprintln!("skipped: there is no {}", folder.display());
+        skipped(&format!("there is no {}", folder.display()));
         return None;
     }
     Some(folder)

@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use hitm::perf_data::{Input, RecordType, Recording};
 
 use super::perf_oracle;
+use crate::support::skipped::skipped;
 
 /// Records something that runs for a moment; `false`, said aloud, where perf may not.
 fn record(options: &[&str], path: &Path) -> bool {
@@ -20,7 +21,7 @@ fn record(options: &[&str], path: &Path) -> bool {
         .status();
     let recorded = status.is_ok_and(|status| status.success());
     if !recorded {
-        eprintln!("skipped: perf record {} is refused here", options.join(" "));
+        skipped(&format!("perf record {} is refused here", options.join(" ")));
     }
     recorded
 }

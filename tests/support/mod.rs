@@ -7,4 +7,5 @@ pub mod data_source_words;
 pub mod machine;
 pub mod processes;
 pub mod random;
+pub mod skipped;
 pub mod synthetic;
