@@ -27,5 +27,6 @@ pub mod perf_data;
 pub mod process;
 pub mod render;
 pub mod report;
+pub mod sampling;
 pub mod symbols;
 pub mod system;

@@ -2,12 +2,18 @@
 
 mod c2c_stats;
 pub mod data_source;
+mod formula;
+mod function_code;
 mod memory_access;
+mod plan;
 mod source;
 mod weight;
 
 pub use c2c_stats::{C2cStats, PerfVersion};
 pub use data_source::DataSource;
+pub use formula::{AddressFormula, Bases, RegisterValues, Term, TermValue};
+pub use function_code::{DecodedFunction, FunctionCode, Instructions};
 pub use memory_access::{CodeAddress, DataAddress, MemoryAccess, PhysicalAddress};
+pub use plan::{Certainty, Direction, Loss, Place, Plan, PlannedAccess, Wait};
 pub use source::Source;
 pub use weight::{Cycles, Latency};

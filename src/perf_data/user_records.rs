@@ -336,9 +336,54 @@ pub enum EventChange<'a> {
     Name(&'a [u8]),
     /// The CPUs it runs on.
     Cpus(CpuMap),
+    /// hitm's own: where a thread's segment base is.
+    ThreadBase(ThreadBase),
+    /// hitm's own: code that is in no file, read from the process while it was recorded.
+    Code(CapturedCode<'a>),
     /// A kind that is not known here.
     Other(u64),
 }
+
+/// Where a thread's segment (`fs` on x86-64) begins, verified while recording. perf steps over
+/// EVENT_UPDATE records of kinds that it does not know, so hitm's own facts travel in them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ThreadBase {
+    /// Process.
+    pub pid: u32,
+    /// Thread.
+    pub tid: u32,
+    /// When it was read, ns of the recording's clock.
+    pub time: u64,
+    /// The base.
+    pub base: u64,
+}
+
+impl ThreadBase {
+    const KIND: u64 = HITM_KINDS | 1;
+}
+
+/// Bytes of code that is in no file (generated, or moved to huge pages).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CapturedCode<'a> {
+    /// Process.
+    pub pid: u32,
+    /// When they were read, ns of the recording's clock.
+    pub time: u64,
+    /// Address of the first byte in the process.
+    pub address: u64,
+    /// The bytes; at most [`CapturedCode::MAX`].
+    pub bytes: &'a [u8],
+}
+
+impl CapturedCode<'_> {
+    const KIND: u64 = HITM_KINDS | 2;
+
+    /// So many bytes fit into one record.
+    pub const MAX: usize = 0xff00;
+}
+
+/// "hitm" in the upper half marks our own kinds of EVENT_UPDATE; perf's own count from 0.
+const HITM_KINDS: u64 = 0x6d74_6968 << 32;
 
 impl<'a> EventUpdate<'a> {
     /// Reads the body.
@@ -353,6 +398,17 @@ impl<'a> EventUpdate<'a> {
             1 => EventChange::Scale(f64::from_bits(cursor.u64()?)),
             2 => EventChange::Name(cursor.c_string_to_end()),
             3 => EventChange::Cpus(CpuMap::decode(cursor)?),
+            ThreadBase::KIND => EventChange::ThreadBase(ThreadBase {
+                pid: cursor.u32()?,
+                tid: cursor.u32()?,
+                time: cursor.u64()?,
+                base: cursor.u64()?,
+            }),
+            CapturedCode::KIND => EventChange::Code({
+                let (pid, length) = (cursor.u32()?, cursor.u32()?);
+                let (time, address) = (cursor.u64()?, cursor.u64()?);
+                CapturedCode { pid, time, address, bytes: cursor.bytes(length as usize)? }
+            }),
             other => EventChange::Other(other),
         };
         Ok(Self { id, change })
@@ -365,6 +421,8 @@ impl<'a> EventUpdate<'a> {
             EventChange::Scale(_) => 1,
             EventChange::Name(_) => 2,
             EventChange::Cpus(_) => 3,
+            EventChange::ThreadBase(_) => ThreadBase::KIND,
+            EventChange::Code(_) => CapturedCode::KIND,
             EventChange::Other(other) => other,
         };
         encoder.u64(kind);
@@ -373,6 +431,20 @@ impl<'a> EventUpdate<'a> {
             EventChange::Unit(text) | EventChange::Name(text) => encoder.padded_c_string(text),
             EventChange::Scale(scale) => encoder.u64(scale.to_bits()),
             EventChange::Cpus(cpus) => cpus.encode(encoder),
+            EventChange::ThreadBase(thread) => {
+                encoder.u32(thread.pid);
+                encoder.u32(thread.tid);
+                encoder.u64(thread.time);
+                encoder.u64(thread.base);
+            }
+            EventChange::Code(code) => {
+                encoder.u32(code.pid);
+                encoder.u32(code.bytes.len() as u32);
+                encoder.u64(code.time);
+                encoder.u64(code.address);
+                encoder.bytes(code.bytes);
+                encoder.bytes(&[0; 8][..code.bytes.len().next_multiple_of(8) - code.bytes.len()]);
+            }
             EventChange::Other(_) => {}
         }
     }

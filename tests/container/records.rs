@@ -3,12 +3,13 @@
 use std::io::Cursor as File;
 
 use hitm::perf_data::{
-    Aux, AuxOutputHardwareId, AuxTrace, AuxTraceInfo, BpfEvent, BuildIdRecord, ByteOrder, Cgroup,
-    Comm, CpuMap, Cursor, Encoder, EventAttr, EventChange, EventSpec, EventUpdate, Features,
-    HeaderAttr, IdIndex, IdIndexEntry, Input, ItraceStart, Ksymbol, Lost, LostSamples,
-    MISC_BUILD_ID_SIZE, MISC_MMAP_BUILD_ID, MISC_MMAP_DATA, MappedObject, Mmap, Namespaces,
-    RecordType, Recording, SampleId, SampleType, ShortRead, SwitchCpuWide, Task, TextPoke,
-    ThreadMap, Throttle, TimeConversion, TimeScale, Words, Writer, WriterOptions,
+    Aux, AuxOutputHardwareId, AuxTrace, AuxTraceInfo, BpfEvent, BuildIdRecord, ByteOrder,
+    CapturedCode, Cgroup, Comm, CpuMap, Cursor, Encoder, EventAttr, EventChange, EventSpec,
+    EventUpdate, Features, HeaderAttr, IdIndex, IdIndexEntry, Input, ItraceStart, Ksymbol, Lost,
+    LostSamples, MISC_BUILD_ID_SIZE, MISC_MMAP_BUILD_ID, MISC_MMAP_DATA, MappedObject, Mmap,
+    Namespaces, RecordType, Recording, SampleId, SampleType, ShortRead, SwitchCpuWide, Task,
+    TextPoke, ThreadBase, ThreadMap, Throttle, TimeConversion, TimeScale, Words, Writer,
+    WriterOptions,
 };
 use proptest::prelude::*;
 
@@ -153,6 +154,8 @@ fn records_of_perf_round_trip() {
             EventChange::Scale(0.25),
             EventChange::Name(&name),
             EventChange::Cpus(CpuMap { cpus }),
+            EventChange::ThreadBase(ThreadBase { pid: 1, tid: u32::MAX, time: 3, base: !7 }),
+            EventChange::Code(CapturedCode { pid: 4, time: 5, address: 0x7000, bytes: &name }),
             EventChange::Other(77),
         ] {
             assert_round_trips!(order, EventUpdate { id: a, change }, EventUpdate::decode);

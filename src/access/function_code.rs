@@ -1,0 +1,45 @@
+//! The seam between architectures: a function's code in, a plan for each of its addresses out.
+
+use super::plan::{Loss, Plan};
+
+/// Which instructions the bytes are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Instructions {
+    /// x86 in 64-bit mode.
+    X86_64,
+    /// x86 in 32-bit mode.
+    X86_32,
+    /// Not decoded here.
+    Other,
+}
+
+/// The bytes of one function.
+#[derive(Debug, Clone, Copy)]
+pub struct FunctionCode<'a> {
+    /// What they are.
+    pub instructions: Instructions,
+    /// Address of the first byte: an image's own address, or one of the process where there is no
+    /// image.
+    pub address: u64,
+    /// The bytes.
+    pub bytes: &'a [u8],
+    /// Whether the first byte begins an instruction (a symbol or an unwind entry says so). If not,
+    /// only the sampled instruction and what follows it can be decoded.
+    pub starts_at_boundary: bool,
+}
+
+/// A decoded function.
+#[derive(Debug)]
+pub struct DecodedFunction {}
+
+impl DecodedFunction {
+    /// Decodes it.
+    pub fn decode(_code: &FunctionCode<'_>) -> Self {
+        Self {}
+    }
+
+    /// What a sample at `code` (in the address space of [`FunctionCode::address`]) determines.
+    pub fn plan(&self, _code: u64) -> Plan {
+        Plan::lost(Loss::Architecture)
+    }
+}
