@@ -1,6 +1,7 @@
 //! From one sample to a memory access: data source, latency, perf's counters and our own.
 
 mod c2c_stats;
+mod clock_sample;
 pub mod data_source;
 mod formula;
 mod function_code;
@@ -10,6 +11,7 @@ mod source;
 mod weight;
 
 pub use c2c_stats::{C2cStats, PerfVersion};
+pub use clock_sample::{ClockSample, samples_the_clock};
 pub use data_source::DataSource;
 pub use formula::{AddressFormula, Bases, RegisterValues, Term, TermValue};
 pub use function_code::{DecodedFunction, FunctionCode, Instructions};

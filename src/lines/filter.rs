@@ -1,6 +1,6 @@
 //! Which samples a report is about.
 
-use crate::access::MemoryAccess;
+use crate::access::{ClockSample, MemoryAccess};
 use crate::process::{Cpu, Pid, Processes, Tid, Time};
 
 /// Conditions that a sample must meet; an empty one is met by all.
@@ -22,19 +22,45 @@ pub struct Filter {
     pub to: Option<Time>,
 }
 
+/// Whose sample it is, taken where and when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SampledAt {
+    /// Process.
+    pub pid: Pid,
+    /// Thread.
+    pub tid: Tid,
+    /// CPU, if recorded.
+    pub cpu: Option<Cpu>,
+    /// When.
+    pub time: Time,
+}
+
+impl From<&MemoryAccess> for SampledAt {
+    fn from(access: &MemoryAccess) -> Self {
+        Self { pid: access.pid, tid: access.tid, cpu: access.cpu, time: access.time }
+    }
+}
+
+impl From<&ClockSample> for SampledAt {
+    fn from(sample: &ClockSample) -> Self {
+        Self { pid: sample.pid, tid: sample.tid, cpu: sample.cpu, time: sample.time }
+    }
+}
+
 impl Filter {
     /// Whether everything passes.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
-    /// Whether an access passes; `code_object` names the image with its code.
+    /// Whether a sample passes; `code_object` names the image with its code.
     pub fn accepts(
         &self,
-        access: &MemoryAccess,
+        access: impl Into<SampledAt>,
         processes: &Processes,
         code_object: impl FnOnce() -> Option<std::sync::Arc<str>>,
     ) -> bool {
+        let access = access.into();
         let among = |found: bool, is_empty: bool| is_empty || found;
         among(self.pids.contains(&access.pid), self.pids.is_empty())
             && among(self.tids.contains(&access.tid), self.tids.is_empty())

@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 
 use crate::access::{C2cStats, CodeAddress, MemoryAccess, PerfVersion};
 use crate::perf_data::{CpuMode, Features};
-use crate::process::{Mapping, MemoryKind, Processes};
+use crate::process::{Mapping, MemoryKind, Pid, Processes, Time};
 
 /// Bytes of a cache line: a power of two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -224,27 +224,29 @@ impl<'p> Identity<'p> {
         if is_kernel_address(address) {
             return (LineKey { space: KERNEL, address: line(address) }, false);
         }
+        let found = self.mapping(mapping);
+        let is_doubtful =
+            found.is_none_or(|mapping| mapping.kind == MemoryKind::File || mapping.is_shared);
+        let is_known = found.is_some_and(|mapping| mapping.is_shared && !mapping.object.is_zero());
+        (self.user_key(access.pid, access.time, address, mapping), is_doubtful && !is_known)
+    }
+
+    /// Which line an address of a process is on, as [`key`](Self::key) tells it.
+    pub fn user_key(&self, pid: Pid, time: Time, address: u64, mapping: Option<u32>) -> LineKey {
+        let line = |address| self.line_size.line_of(address).0;
         let found = mapping.and_then(|number| Some((number, self.processes.mapping(number)?)));
         if let Some((number, mapping)) = found
             && mapping.is_shared
             && !mapping.object.is_zero()
         {
             let object = self.objects.get(number as usize).copied().unwrap_or(0);
-            let key = LineKey {
-                space: OBJECT | u64::from(object),
-                address: line(mapping.file_offset(address)),
-            };
-            return (key, false);
+            let space = OBJECT | u64::from(object);
+            return LineKey { space, address: line(mapping.file_offset(address)) };
         }
-        let space = self.processes.space(access.pid, access.time);
+        let space = self.processes.space(pid, time);
         // A process of which the recording knows nothing is told apart by its id.
-        let space = space.map_or(1 << 55 | u64::from(access.pid.0), |space| u64::from(space.0));
-        let is_doubtful =
-            found.is_none_or(|(_, mapping)| mapping.kind == MemoryKind::File || mapping.is_shared);
-        (
-            LineKey { space: PROCESS | space & ((1 << KIND) - 1), address: line(address) },
-            is_doubtful,
-        )
+        let space = space.map_or(1 << 55 | u64::from(pid.0), |space| u64::from(space.0));
+        LineKey { space: PROCESS | space & ((1 << KIND) - 1), address: line(address) }
     }
 
     /// A number for what perf calls an image, in the order of those names: it does not tell apart

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use rustc_hash::FxHashMap;
 
+use super::code_key::CodeKey;
 use super::gather::LineAccess;
 use super::line::{Identity, LineAddress, LineOffset};
 use crate::access::{C2cStats, CodeAddress, MemoryAccess, PerfVersion, Source};
@@ -40,15 +41,6 @@ impl LatencySum {
     pub fn mean(&self) -> Option<f64> {
         (self.count > 0).then(|| self.cycles as f64 / self.count as f64)
     }
-}
-
-/// The code of an access, the same in every process that maps it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum CodeKey {
-    /// In an image, by the object's number and the offset in its file.
-    Image(u64, u64),
-    /// Elsewhere, in one process.
-    Process(Pid, CodeAddress),
 }
 
 /// One instruction at one offset of a line.
@@ -163,11 +155,7 @@ impl ContendedLine {
         for item in accesses {
             let access = &item.access;
             let mapping = identity.code_mapping(access);
-            let code = mapping
-                .and_then(|number| identity.code_place(number, access.code))
-                .map_or(CodeKey::Process(access.pid, access.code), |(object, offset)| {
-                    CodeKey::Image(object, offset)
-                });
+            let code = CodeKey::of(identity, mapping, access.pid, access.code);
             let kind = if access.source.is_store() { AccessKind::Store } else { AccessKind::Load };
             let offset = line_size.offset_of(access.data.0);
             let at = *index.entry((offset, kind, code, access.mode)).or_insert_with(|| {

@@ -6,17 +6,20 @@
 //! by whose it is.
 
 mod c2c_table;
+mod code_key;
 mod filter;
 mod gather;
 mod line;
 mod line_table;
 mod survey;
+pub mod timed;
 
 pub use c2c_table::{
     C2cLine, C2cMachine, C2cOptions, C2cRow, C2cTable, Coalesce, CodePlace, Display, NodeShare,
     PhysicalPlace, RowCycles, RunningMean,
 };
-pub use filter::Filter;
+pub use code_key::CodeKey;
+pub use filter::{Filter, SampledAt};
 pub use gather::{Gathered, LineAccess, LineIdentity};
 pub use line::{Identity, LineAddress, LineKey, LineOffset, LineSize};
 pub use line_table::{AccessKind, AccessSite, ContendedLine, LatencySum, SortKey, Threads};

@@ -46,7 +46,7 @@ pub struct Batch {
 }
 
 /// Where a sample is. Positions are ordered as the samples are in the recording.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct SamplePosition {
     /// Samples before it.
     pub ordinal: u64,

@@ -7,7 +7,9 @@ mod address_space;
 mod ids;
 mod mapping;
 mod processes;
+mod thread_bases;
 
 pub use ids::{Cpu, Node, Pid, Tid, Time};
 pub use mapping::{Mapping, MemoryKind, ObjectId};
 pub use processes::{Processes, SpaceId};
+pub use thread_bases::ThreadBases;

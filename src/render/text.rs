@@ -6,7 +6,7 @@ use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, Wi
 
 use super::clean::{clean, keep_end, keep_start};
 use crate::report::Report;
-use crate::report::model::{Access, Line, RecordingFacts, SourceCount};
+use crate::report::model::{Access, Grade, Line, RecordingFacts, SourceCount};
 
 /// How the text looks.
 #[derive(Debug, Clone, Copy, Default)]
@@ -39,12 +39,9 @@ pub fn text(report: &Report, style: &TextStyle, out: &mut dyn Write) -> io::Resu
         let mut is_contended = true;
         for line in &report.lines {
             writeln!(out)?;
-            if is_contended && line.contended_loads == 0 {
+            if is_contended && !is_finding(line) {
                 is_contended = false;
-                let heading =
-                    "Without a contended load among the samples, but several threads write:";
-                let heading = if line.writers > 1 { heading } else { "Without a contended load:" };
-                writeln!(out, "{heading}\n")?;
+                writeln!(out, "{}\n", heading_of_the_rest(line))?;
             }
             show_line(line, style, out)?;
         }
@@ -56,15 +53,73 @@ pub fn text(report: &Report, style: &TextStyle, out: &mut dyn Write) -> io::Resu
     warnings(report, style, out)
 }
 
+fn is_finding(line: &Line) -> bool {
+    match line.grade {
+        Grade::Measured => line.contended_loads > 0,
+        Grade::Timed => line.verdict.is_none(),
+    }
+}
+
+/// What the lines that come after the findings are.
+fn heading_of_the_rest(line: &Line) -> &'static str {
+    match (line.grade, line.verdict) {
+        (Grade::Measured, _) if line.writers > 1 => {
+            "Without a contended load among the samples, but several threads write:"
+        }
+        (Grade::Measured, _) => "Without a contended load:",
+        (Grade::Timed, Some("possible")) => {
+            "Suspects: threads were at these lines at once, but hardly any waiting was seen:"
+        }
+        (Grade::Timed, _) => "Without contention:",
+    }
+}
+
 fn painted(style: &TextStyle, code: &str, text: &str) -> String {
     if style.colour { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
 }
 
 /// The first line is the answer.
 fn answer(report: &Report, style: &TextStyle, out: &mut dyn Write) -> io::Result<()> {
-    let loads = report.c2c.map_or(0, |stats| stats.load);
+    let sentence = match report.c2c {
+        Some(stats) => measured_answer(report, stats.load),
+        None => timed_answer(report),
+    };
+    for line in wrapped(&sentence, WIDTH) {
+        writeln!(out, "{}", painted(style, "1", &line))?;
+    }
+    Ok(())
+}
+
+fn timed_answer(report: &Report) -> String {
+    let summary = &report.summary;
+    let most = percent(summary.contention_high.unwrap_or_default());
+    let lines =
+        |count: u64| format!("{} cache line{}", grouped(count), if count == 1 { "" } else { "s" });
+    let floor = summary.detection_floor.map(percent);
+    let unseen = floor.map_or_else(
+        || "what would have been seen is not known".to_owned(),
+        |floor| format!("waiting for a line for more than {floor} of this run would have been"),
+    );
+    match (summary.contended_lines, summary.suspects) {
+        (0, 0) => format!("No contention seen; {unseen}."),
+        (0, suspects) => format!(
+            "No waiting for contended lines seen; {} may be ({most} of CPU time at most).",
+            lines(suspects)
+        ),
+        (findings, 0) => {
+            format!("Contention on {} took up to {most} of this run's CPU time.", lines(findings))
+        }
+        (findings, suspects) => format!(
+            "Contention on {}, and maybe on {suspects} more, took up to {most} of this run's CPU \
+             time.",
+            lines(findings)
+        ),
+    }
+}
+
+fn measured_answer(report: &Report, loads: u64) -> String {
     let (contended, lines) = (report.summary.contended_loads, report.summary.contended_lines);
-    let sentence = match (loads, contended) {
+    match (loads, contended) {
         (0, _) => "No loads were sampled, so contention cannot be measured.".to_owned(),
         (loads, 0) => format!("No contention seen in {} sampled loads.", grouped(loads)),
         (loads, contended) => format!(
@@ -75,11 +130,15 @@ fn answer(report: &Report, style: &TextStyle, out: &mut dyn Write) -> io::Result
             grouped(lines),
             if lines == 1 { "line" } else { "lines" }
         ),
-    };
-    for line in wrapped(&sentence, WIDTH) {
-        writeln!(out, "{}", painted(style, "1", &line))?;
     }
-    Ok(())
+}
+
+/// A share of 0 to 1.
+fn percent(share: f64) -> String {
+    match share * 100.0 {
+        small if small < 0.95 => format!("{small:.2} %"),
+        percent => format!("{percent:.1} %"),
+    }
 }
 
 fn facts(facts: &RecordingFacts, out: &mut dyn Write) -> io::Result<()> {
@@ -173,20 +232,10 @@ fn show_line(line: &Line, style: &TextStyle, out: &mut dyn Write) -> io::Result<
     let owner = line.pid.map(|pid| format!(" of process {}", pid as i32)).unwrap_or_default();
     let title = format!("#{} {} in {place}{owner}", line.rank, line.address);
     writeln!(out, "{}", painted(style, "1", &title))?;
-    let cycles = line
-        .contended_cycles
-        .map(|cycles| format!(" ({} cycles)", grouped(cycles)))
-        .unwrap_or_default();
-    let count =
-        |n: u64, word: &str| format!("{} {word}{}", grouped(n), if n == 1 { "" } else { "s" });
-    let sentence = format!(
-        "{}{cycles}, {:.1} % of all; {}; threads: {} read, {} write",
-        count(line.contended_loads, "contended load"),
-        line.contended_share * 100.0,
-        count(line.samples, "sample"),
-        grouped(line.readers),
-        grouped(line.writers),
-    );
+    let sentence = match line.grade {
+        Grade::Measured => measured_sentence(line),
+        Grade::Timed => timed_sentence(line),
+    };
     for part in wrapped(&sentence, WIDTH - 3) {
         writeln!(out, "   {part}")?;
     }
@@ -207,13 +256,47 @@ fn show_line(line: &Line, style: &TextStyle, out: &mut dyn Write) -> io::Result<
     Ok(())
 }
 
+fn counted(count: u64, word: &str) -> String {
+    format!("{} {word}{}", grouped(count), if count == 1 { "" } else { "s" })
+}
+
+fn measured_sentence(line: &Line) -> String {
+    let cycles = line
+        .contended_cycles
+        .map(|cycles| format!(" ({} cycles)", grouped(cycles)))
+        .unwrap_or_default();
+    format!(
+        "{}{cycles}, {:.1} % of all; {}; threads: {} read, {} write",
+        counted(line.contended_loads, "contended load"),
+        line.contended_share * 100.0,
+        counted(line.samples, "sample"),
+        grouped(line.readers),
+        grouped(line.writers),
+    )
+}
+
+fn timed_sentence(line: &Line) -> String {
+    let seconds = line.cost.cpu_ns_high.map(|ns| format!(" ({:.3} s)", ns as f64 / 1e9));
+    format!(
+        "up to {}{} of CPU time; {} waited for it, {} near it; threads: {} read, {} write",
+        percent(line.cost.share_high.unwrap_or_default()),
+        seconds.unwrap_or_default(),
+        counted(line.waited.unwrap_or_default().round() as u64, "sample"),
+        grouped(line.samples),
+        grouped(line.readers),
+        grouped(line.writers),
+    )
+}
+
 /// The accesses that matter most: those that wait, and those that write and so make others wait.
 fn shown_accesses<'l>(line: &'l Line, style: &TextStyle) -> Vec<&'l Access> {
     let (mut stores, mut loads): (Vec<&Access>, Vec<&Access>) =
         line.accesses.iter().partition(|access| access.kind == "store");
     if !style.verbose {
-        loads.sort_by_key(|access| std::cmp::Reverse((access.contended, access.samples)));
-        stores.sort_by_key(|access| std::cmp::Reverse(access.samples));
+        let waits =
+            |access: &Access| access.waited.map_or(access.contended, |waited| waited as u64);
+        loads.sort_by_key(|access| std::cmp::Reverse((waits(access), access.samples)));
+        stores.sort_by_key(|access| std::cmp::Reverse((waits(access), access.samples)));
         let stores_shown = stores.len().min(SHOWN_ACCESSES - loads.len().min(SHOWN_ACCESSES / 2));
         loads.truncate(SHOWN_ACCESSES - stores_shown);
         stores.truncate(stores_shown);
@@ -224,25 +307,31 @@ fn shown_accesses<'l>(line: &'l Line, style: &TextStyle) -> Vec<&'l Access> {
 }
 
 fn access_table(accesses: &[&Access], style: &TextStyle) -> Table {
+    let is_timed = accesses.iter().any(|access| access.waited.is_some());
     let mut table = new_table();
-    table.set_header(vec![
-        "Offset",
-        "",
-        "Samples",
-        "Contended",
-        "Cycles",
-        "Threads",
-        "Code",
-        "Source",
-    ]);
+    let header = match is_timed {
+        true => ["Offset", "", "Bytes", "Samples", "Waited", "Threads", "Code", "Source"],
+        false => ["Offset", "", "Samples", "Contended", "Cycles", "Threads", "Code", "Source"],
+    };
+    table.set_header(header);
     for access in accesses {
-        let cycles = access.mean_cycles.as_ref().and_then(|mean| mean.contended.or(mean.load));
+        let [first, second, third] = if is_timed {
+            let size = access.size.map(grouped).unwrap_or_default();
+            let waited = access.waited.unwrap_or_default().round() as u64;
+            [size, grouped(access.samples), grouped(waited)]
+        } else {
+            let cycles = access.mean_cycles.as_ref().and_then(|mean| mean.contended.or(mean.load));
+            let is_load = access.kind == "load";
+            let contended = if is_load { grouped(access.contended) } else { String::new() };
+            let cycles = cycles.map(|cycles| format!("{cycles:.0}")).unwrap_or_default();
+            [grouped(access.samples), contended, cycles]
+        };
         table.add_row(vec![
             format!("{:#x}", access.offset),
             access.kind.to_owned(),
-            grouped(access.samples),
-            if access.kind == "load" { grouped(access.contended) } else { String::new() },
-            cycles.map(|cycles| format!("{cycles:.0}")).unwrap_or_default(),
+            first,
+            second,
+            third,
             threads(access),
             code(access, style),
             source(access, style),
@@ -306,6 +395,10 @@ fn hidden_lines(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     let listed: u64 = report.lines.iter().map(|line| line.contended_loads).sum();
     let contended = report.summary.contended_loads - listed;
     writeln!(out)?;
+    if report.c2c.is_none() {
+        let lines = grouped(other.lines);
+        return writeln!(out, "Not listed: {lines} lines without contention or of less cost.");
+    }
     writeln!(
         out,
         "Not listed: {} lines with {} samples, {} of them contended loads.",
@@ -318,8 +411,20 @@ fn hidden_lines(report: &Report, out: &mut dyn Write) -> io::Result<()> {
 /// What is on no line, by reason.
 fn unresolved(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     let unresolved = &report.unresolved;
+    let timed = &unresolved.timed;
+    let no_operand = match report.c2c {
+        Some(_) => "samples are neither loads nor stores",
+        None => "samples have no memory operand within reach",
+    };
     for (count, what) in [
-        (report.unparsable.samples, "samples are neither loads nor stores"),
+        (report.unparsable.samples, no_operand),
+        (timed.overwritten, "samples: the registers of the address were overwritten"),
+        (timed.vector_index, "samples: gathers, whose vector registers cannot be sampled"),
+        (timed.segment_base, "samples: relative to a segment whose base is not known"),
+        (timed.code_missing, "samples: the code is not at hand"),
+        (timed.undecodable, "samples: the code could not be decoded"),
+        (timed.registers_missing, "samples have no user registers"),
+        (timed.architecture, "samples: code of an architecture that is not decoded"),
         (unresolved.no_address, "loads and stores have no address"),
         (unresolved.malformed, "samples could not be decoded"),
         (unresolved.unknown_event, "samples belong to no known event"),

@@ -3,10 +3,14 @@
 mod build;
 mod c2c;
 mod callers;
+mod code_source;
+mod describe;
 mod error;
+mod measured;
 pub mod model;
 mod names;
 mod session;
+mod timed;
 mod warning;
 
 pub use build::{report, sum_of_parts};

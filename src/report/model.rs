@@ -35,8 +35,8 @@ pub struct Report {
     pub c2c: Option<C2cStats>,
     /// Loads by where they were served from, each counted once; sources without loads are left out.
     pub sources: Vec<SourceCount>,
-    /// perf's counters over the lines that perf calls shared.
-    pub shared: SharedLines,
+    /// perf's counters over the lines that perf calls shared; `None` without data sources.
+    pub shared: Option<SharedLines>,
     /// The contended lines, best first.
     pub lines: Vec<Line>,
     /// What is not in `lines`.
@@ -124,6 +124,8 @@ pub struct SharedLines {
 pub enum Grade {
     /// The hardware saw it.
     Measured,
+    /// Threads spent time at accesses to it, while others wrote it.
+    Timed,
 }
 
 /// A contended line.
@@ -153,6 +155,9 @@ pub struct Line {
     pub contended_cycles: Option<u64>,
     /// Its share of all contended loads, 0 to 1.
     pub contended_share: f64,
+    /// Samples that waited for it while it was contended; parts of a sample where several lines may
+    /// have been waited for. `None` where the hardware saw the loads.
+    pub waited: Option<f64>,
     /// What it costs.
     pub cost: Cost,
     /// perf's counters.
@@ -276,6 +281,9 @@ pub struct Access {
     pub samples: u64,
     /// Loads that another cache served, each counted once.
     pub contended: u64,
+    /// Samples that waited for it while the line was contended; `None` where the hardware saw the
+    /// loads.
+    pub waited: Option<f64>,
     /// perf's counters.
     pub c2c: Option<C2cStats>,
     /// Mean latencies.
@@ -402,8 +410,10 @@ pub struct Summary {
     pub in_kernel: u64,
     /// Loads that another cache served (HITM or peer), each counted once.
     pub contended_loads: u64,
-    /// Lines with such loads.
+    /// Lines with such loads, or, from clock samples, with waiting.
     pub contended_lines: u64,
+    /// Lines that threads were seen at at once, from clock samples, with hardly any waiting.
+    pub suspects: u64,
 }
 
 /// Accesses that could not be placed, by reason.
@@ -415,4 +425,26 @@ pub struct Unresolved {
     pub malformed: u64,
     /// The sample belongs to no known event.
     pub unknown_event: u64,
+    /// Clock samples with an operand within reach and no resolved access, by reason.
+    #[serde(flatten)]
+    pub timed: UnresolvedTimed,
+}
+
+/// Why no operand near a clock sample was determined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct UnresolvedTimed {
+    /// The registers of its address were overwritten.
+    pub overwritten: u64,
+    /// Its address has a vector as index, and vector registers cannot be sampled with a clock.
+    pub vector_index: u64,
+    /// Its address is relative to a segment whose base is not known.
+    pub segment_base: u64,
+    /// The code is not at hand.
+    pub code_missing: u64,
+    /// The code could not be decoded.
+    pub undecodable: u64,
+    /// The sample has no user registers.
+    pub registers_missing: u64,
+    /// Code of an architecture that is not decoded.
+    pub architecture: u64,
 }

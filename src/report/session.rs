@@ -51,7 +51,7 @@ pub type Progress<'a> = &'a (dyn Fn(u64) + Sync);
 pub(super) struct Session<'r, 'a> {
     pub(super) recording: &'r Recording<'a>,
     pub(super) processes: Processes,
-    options: &'r ReportOptions,
+    pub(super) options: &'r ReportOptions,
     pub(super) line_size: LineSize,
     pub(super) line_size_is_known: bool,
     pub(super) node_of_cpu: FxHashMap<Cpu, Node>,
@@ -99,20 +99,10 @@ impl<'r, 'a> Session<'r, 'a> {
         options: &SurveyOptions,
         progress: Progress<'_>,
     ) -> Result<Survey, ReportError> {
-        if self.recording.sample_count() == 0 {
-            return Err(ReportError::no_samples(self.recording));
-        }
-        let filter = &options.filter;
-        if (filter.from.is_some() || filter.to.is_some()) && !self.recording.has_times() {
-            return Err(ReportError::NotRecorded { what: "times", option: "--time" });
-        }
-        let has_cpu = |event: &Event| event.attr.sample_type.contains(SampleType::CPU);
-        if !filter.cpus.is_empty() && !self.recording.events().iter().any(has_cpu) {
-            return Err(ReportError::NotRecorded { what: "CPUs", option: "--cpu" });
-        }
+        self.check()?;
         let survey = Survey::of(self.recording, identity, options, progress);
         let samples = self.recording.sample_count();
-        if !filter.is_empty() && survey.event_accesses.iter().all(|n| *n == 0) {
+        if !options.filter.is_empty() && survey.event_accesses.iter().all(|n| *n == 0) {
             let accepted = survey.accepted;
             return Err(ReportError::AllFiltered { accepted, samples });
         }
@@ -120,6 +110,22 @@ impl<'r, 'a> Session<'r, 'a> {
             return Err(ReportError::no_memory_accesses(self.recording, &survey.event_samples));
         }
         Ok(survey)
+    }
+
+    /// Whether there are samples, with what the filter asks for.
+    pub(super) fn check(&self) -> Result<(), ReportError> {
+        if self.recording.sample_count() == 0 {
+            return Err(ReportError::no_samples(self.recording));
+        }
+        let filter = &self.options.filter;
+        if (filter.from.is_some() || filter.to.is_some()) && !self.recording.has_times() {
+            return Err(ReportError::NotRecorded { what: "times", option: "--time" });
+        }
+        let has_cpu = |event: &Event| event.attr.sample_type.contains(SampleType::CPU);
+        if !filter.cpus.is_empty() && !self.recording.events().iter().any(has_cpu) {
+            return Err(ReportError::NotRecorded { what: "CPUs", option: "--cpu" });
+        }
+        Ok(())
     }
 
     /// Records that were lost while recording.
@@ -134,55 +140,64 @@ impl<'r, 'a> Session<'r, 'a> {
         lost.fold(0, u64::saturating_add)
     }
 
-    /// What is wrong with the recording, or missing in it.
+    /// What is wrong with the recording, or missing in it, when it has memory samples.
     pub(super) fn warnings(&self, survey: &Survey, names: &Names<'_>) -> Vec<Warning> {
-        let count = |kind| self.recording.counts().get(&kind).copied().unwrap_or(0);
-        let mut warnings: Vec<Warning> = self
-            .recording
-            .damage()
-            .iter()
-            .chain(self.processes.damage())
-            .cloned()
-            .map(Warning::Damaged)
-            .collect();
+        let totals = &survey.totals;
+        let mut warnings = self.damage(survey.malformed, survey.unknown_event);
         let mut warn_if = |condition: bool, warning: Warning| {
             if condition {
                 warnings.push(warning);
             }
         };
-        let (lost, totals) = (self.lost(), &survey.totals);
-        warn_if(
-            survey.malformed > 0,
-            Warning::Damaged(Damage::Malformed {
-                kind: RecordType::SAMPLE,
-                offset: 0,
-                count: survey.malformed,
-            }),
-        );
-        warn_if(
-            survey.unknown_event > 0,
-            Warning::Damaged(Damage::UnknownEventId { offset: 0, count: survey.unknown_event }),
-        );
-        warn_if(lost > 0, Warning::Lost { records: lost });
-        let throttled = count(RecordType::THROTTLE);
-        warn_if(throttled > 0, Warning::Throttled { times: throttled });
         warn_if(survey.without_cpu > 0, Warning::NoCpu { samples: survey.without_cpu });
         warn_if(totals.load == 0 && totals.store > 0, Warning::NoLoads { stores: totals.store });
         warn_if(totals.load > 0 && survey.with_latency == 0, Warning::NoLatency);
+        let of = totals.load + totals.store;
+        let has_data_mappings = self.has_data_mappings();
+        warn_if(
+            survey.unmapped * 10 > of,
+            Warning::Unmapped { samples: survey.unmapped, of, has_data_mappings },
+        );
+        warnings.extend(self.gaps(survey.without_cpu == 0, names));
+        warnings
+    }
+
+    /// What is wrong with the recording.
+    pub(super) fn damage(&self, malformed: u64, unknown_event: u64) -> Vec<Warning> {
+        let (kind, offset) = (RecordType::SAMPLE, 0);
+        let malformed = Damage::Malformed { kind, offset, count: malformed };
+        let unknown = Damage::UnknownEventId { offset, count: unknown_event };
+        let found = self.recording.damage().iter().chain(self.processes.damage()).cloned();
+        let in_samples = [malformed, unknown].into_iter().filter(|damage| match damage {
+            Damage::Malformed { count, .. } | Damage::UnknownEventId { count, .. } => *count > 0,
+            _ => true,
+        });
+        let mut warnings: Vec<Warning> = found.chain(in_samples).map(Warning::Damaged).collect();
+        let (lost, throttled) = (self.lost(), self.count(RecordType::THROTTLE));
+        if lost > 0 {
+            warnings.push(Warning::Lost { records: lost });
+        }
+        if throttled > 0 {
+            warnings.push(Warning::Throttled { times: throttled });
+        }
+        warnings
+    }
+
+    /// What is missing in the recording and around it.
+    pub(super) fn gaps(&self, has_cpus: bool, names: &Names<'_>) -> Vec<Warning> {
+        let mut warnings = Vec::new();
+        let mut warn_if = |condition: bool, warning: Warning| {
+            if condition {
+                warnings.push(warning);
+            }
+        };
         warn_if(
             !self.line_size_is_known,
             Warning::AssumedLineSize { bytes: self.line_size.bytes() },
         );
         warn_if(
-            self.recording.features().numa_nodes.is_none() && survey.without_cpu == 0,
+            self.recording.features().numa_nodes.is_none() && has_cpus,
             Warning::NoNumaTopology,
-        );
-        let of = totals.load + totals.store;
-        let mmap_data = |event: &Event| event.attr.flags.contains(AttrFlags::MMAP_DATA);
-        let has_data_mappings = self.recording.events().iter().any(mmap_data);
-        warn_if(
-            survey.unmapped * 10 > of,
-            Warning::Unmapped { samples: survey.unmapped, of, has_data_mappings },
         );
         let has_chains = |event: &Event| event.attr.sample_type.contains(SampleType::CALLCHAIN);
         let chains = self.recording.events().iter().any(has_chains);
@@ -195,9 +210,19 @@ impl<'r, 'a> Session<'r, 'a> {
             .map(|(_, count)| *count)
             .sum();
         warn_if(unknown > 0, Warning::UnknownRecords { records: unknown });
-        let aux = count(RecordType::AUXTRACE);
+        let aux = self.count(RecordType::AUXTRACE);
         warn_if(aux > 0, Warning::AuxData { records: aux });
         warnings.extend(names.problems().into_iter().map(|problem| Warning::Names { problem }));
         warnings
+    }
+
+    fn count(&self, kind: RecordType) -> u64 {
+        self.recording.counts().get(&kind).copied().unwrap_or(0)
+    }
+
+    /// Whether mappings of data were asked for, and not only those of code.
+    pub(super) fn has_data_mappings(&self) -> bool {
+        let mmap_data = |event: &Event| event.attr.flags.contains(AttrFlags::MMAP_DATA);
+        self.recording.events().iter().any(mmap_data)
     }
 }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde::ser::{SerializeStruct, Serializer};
 
+use crate::access::Loss;
 use crate::perf_data::Damage;
 
 /// Something to keep in mind when reading a report.
@@ -61,6 +62,31 @@ pub enum Warning {
         /// Pieces of it.
         records: u64,
     },
+    /// Clock samples do not say on which CPU they were taken.
+    NoCpuInClockSamples {
+        /// How many.
+        samples: u64,
+    },
+    /// Clock samples do not say when they were taken.
+    NoTimes,
+    /// Clock samples with a memory operand that could not be resolved.
+    Unresolved {
+        /// How many.
+        samples: u64,
+        /// Of how many in user code.
+        of: u64,
+        /// Why most of them.
+        reason: Loss,
+    },
+    /// Clock samples leave out the kernel.
+    KernelNotSampled,
+    /// Mappings of data were not recorded.
+    NoDataMappings,
+    /// Some listed lines are suspects only.
+    Suspects {
+        /// How many.
+        lines: u64,
+    },
     /// Names of code are missing.
     Names {
         /// Why.
@@ -84,6 +110,12 @@ impl Warning {
             Self::NoCallChains => "no-call-chains",
             Self::UnknownRecords { .. } => "unknown-records",
             Self::AuxData { .. } => "aux-data",
+            Self::NoCpuInClockSamples { .. } => "no-cpu",
+            Self::NoTimes => "no-times",
+            Self::Unresolved { .. } => "unresolved",
+            Self::KernelNotSampled => "kernel-not-sampled",
+            Self::NoDataMappings => "no-data-mappings",
+            Self::Suspects { .. } => "suspects",
             Self::Names { .. } => "names",
         }
     }
@@ -125,6 +157,35 @@ impl Warning {
             Self::AuxData { records } => {
                 format!("{records} pieces of AUX data are not decoded by this version")
             }
+            Self::NoCpuInClockSamples { samples } => format!(
+                "{samples} clock samples do not say on which CPU they were taken: threads of \
+                 one CPU cannot be told from threads of several, so no contention is claimed"
+            ),
+            Self::NoTimes => {
+                "clock samples without times do not tell what happened at once, so no \
+                              contention is claimed"
+                    .to_owned()
+            }
+            Self::Unresolved { samples, of, reason } => format!(
+                "{samples} of {of} samples in user code access memory that could not be \
+                 determined, mostly because {}",
+                because(*reason)
+            ),
+            Self::KernelNotSampled => {
+                "time in the kernel was not sampled: shares are of the time in user code".to_owned()
+            }
+            Self::NoDataMappings => {
+                "mappings of data were not recorded: memory that processes share is not known as \
+                 such, and objects have no names"
+                    .to_owned()
+            }
+            Self::Suspects { lines: 1 } => {
+                "1 line is a suspect only: threads were seen there at once, hardly any waiting"
+                    .into()
+            }
+            Self::Suspects { lines } => format!(
+                "{lines} lines are suspects only: threads were seen there at once, hardly any waiting"
+            ),
             Self::Names { problem } => problem.clone(),
         }
     }
@@ -135,6 +196,16 @@ impl Warning {
             Self::Lost { .. } => "record with larger buffers (perf record -m 16M) or a lower rate",
             Self::Throttled { .. } => "record with a lower rate (perf record -F or -c)",
             Self::NoCpu { .. } => "record with --sample-cpu, as perf c2c record does",
+            Self::NoCpuInClockSamples { .. } => {
+                "record with hitm record, or perf record --sample-cpu"
+            }
+            Self::NoTimes => "record with hitm record, or perf record -T",
+            Self::Unresolved { reason, .. } => remedy(*reason)?,
+            Self::KernelNotSampled => {
+                "run as root or with CAP_PERFMON, or set kernel.perf_event_paranoid to 1"
+            }
+            Self::NoDataMappings => "record with hitm record, or perf record -d",
+            Self::Suspects { .. } => "record longer, or at a higher rate",
             Self::NoLatency => "record with -W, as perf c2c record does",
             Self::AssumedLineSize { .. } => "give --line-size 64, 128 or 256",
             Self::NoLoads { .. } => {
@@ -151,6 +222,30 @@ impl Warning {
             | Self::UnknownRecords { .. }
             | Self::Names { .. } => return None,
         })
+    }
+}
+
+/// Why an operand was not determined, to go behind "because".
+fn because(loss: Loss) -> &'static str {
+    match loss {
+        Loss::Overwritten => "the registers of the address were overwritten",
+        Loss::VectorIndex => "gathers index by vectors, which a clock event cannot sample",
+        Loss::SegmentBase => "the bases of the threads' segments are not in the recording",
+        Loss::CodeMissing => "the code is not at hand",
+        Loss::Undecodable => "the code could not be decoded",
+        Loss::RegistersMissing => "user registers were not recorded",
+        Loss::Architecture => "code of this architecture is not decoded",
+    }
+}
+
+fn remedy(loss: Loss) -> Option<&'static str> {
+    match loss {
+        Loss::SegmentBase => Some("record with hitm record, which finds them"),
+        Loss::CodeMissing => {
+            Some("report on the machine that recorded, or give its files with --symfs")
+        }
+        Loss::RegistersMissing => Some("record with hitm record, or perf record --user-regs"),
+        Loss::Overwritten | Loss::VectorIndex | Loss::Undecodable | Loss::Architecture => None,
     }
 }
 

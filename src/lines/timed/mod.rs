@@ -1,0 +1,21 @@
+//! Lines from clock samples: who touches which line when, and whose time went there.
+//!
+//! [`Plans`] says once for each sampled code address what a sample there determines. [`TimedSurvey`]
+//! evaluates them and keeps a few bytes for each line; [`Touches`] collects what happened on the
+//! lines that several threads touch and one writes. [`TimedLine`] then finds the stretches of time in
+//! which threads on different CPUs interleaved there, and [`blame`] gives each sample's time to the
+//! line it waited for.
+
+mod blame;
+mod line;
+mod plans;
+mod survey;
+mod touches;
+mod windows;
+
+pub use blame::{Blame, blame};
+pub use line::{Evidence, TimedLine, TimedSite};
+pub use plans::{CodeSource, LoadedFunction, PlannedCode, Plans, SampledCode};
+pub use survey::{TimedOptions, TimedSummary, TimedSurvey};
+pub use touches::{Role, Touch, Touches};
+pub use windows::{WINDOW_NS, Window, contended_windows};

@@ -1,0 +1,198 @@
+//! The report of a recording with memory samples.
+
+use super::build::SCHEMA;
+use super::describe::{Counted, Describe, Site, facts};
+use super::error::ReportError;
+use super::model::{
+    Access, Cost, Grade, Hex, Line, MeanCycles, OtherLines, Report, SharedLines, SourceCount,
+    Summary, Unparsable, Unresolved,
+};
+use super::names::Names;
+use super::session::{Progress, ReportOptions, Session};
+use crate::access::Source;
+use crate::lines::{
+    AccessKind, AccessSite, ContendedLine, Gathered, Identity, LineIdentity, SortKey, Survey,
+};
+use crate::perf_data::CpuMode;
+
+/// Lines by what the hardware saw.
+pub(super) fn measured_report(
+    session: &Session<'_, '_>,
+    sort: SortKey,
+    limit: Option<usize>,
+    progress: Progress<'_>,
+) -> Result<Report, ReportError> {
+    let (recording, options) = (session.recording, session.options);
+    let identity = session.identity();
+    let survey_options = session.survey_options(true);
+    let survey = session.survey(&identity, &survey_options, progress)?;
+    let picked = if options.show_all { survey.all_lines() } else { survey.suspects() };
+    let gathered = Gathered::of(
+        recording,
+        &identity,
+        &survey_options,
+        LineIdentity::Own,
+        &picked,
+        |key| survey.perf_lines.contains(key),
+        progress,
+    );
+    let mut lines = contended_lines(&gathered, &identity, options);
+    lines.sort_by_cached_key(|line| line.rank(sort));
+    let contended_in_all: u64 = lines.iter().map(|line| line.contended).sum();
+    let contended_lines = lines.iter().filter(|line| line.contended > 0).count() as u64;
+    lines.truncate(limit.unwrap_or(usize::MAX));
+
+    let mut names = session.names();
+    let describe = Describe { session, identity: &identity };
+    let listed: Vec<Line> = lines
+        .iter()
+        .enumerate()
+        .map(|(index, line)| listed_line(&describe, index, line, contended_in_all, &mut names))
+        .collect();
+    Ok(Report {
+        schema: SCHEMA.0,
+        version: SCHEMA.1,
+        recording: facts(
+            session,
+            &Counted {
+                event_samples: &survey.event_samples,
+                event_accesses: &survey.event_accesses,
+                times: survey.times,
+                accepted: survey.accepted,
+            },
+        ),
+        c2c: Some(survey.totals),
+        sources: Source::ALL
+            .into_iter()
+            .map(|source| SourceCount { source, loads: survey.loads_from(source) })
+            .filter(|count| count.loads > 0)
+            .collect(),
+        shared: Some(SharedLines {
+            shared_lines: survey.perf_lines.len() as u64,
+            stats: gathered.perf_shared,
+        }),
+        other_lines: other_lines(&survey, &lines),
+        lines: listed,
+        unparsable: Unparsable {
+            samples: survey.unparsable.nr_entries,
+            c2c: Some(survey.unparsable),
+        },
+        groups: Vec::new(),
+        summary: Summary {
+            resolved: survey.accepted
+                - survey.unparsable.nr_entries
+                - survey.totals.ld_noadrs
+                - survey.totals.st_noadrs,
+            no_operand: survey.unparsable.nr_entries,
+            lost: session.lost(),
+            in_kernel: survey.in_kernel,
+            contended_loads: contended_in_all,
+            contended_lines,
+            ..Summary::default()
+        },
+        unresolved: Unresolved {
+            no_address: survey.totals.ld_noadrs + survey.totals.st_noadrs,
+            malformed: survey.malformed,
+            unknown_event: survey.unknown_event,
+            ..Unresolved::default()
+        },
+        warnings: session.warnings(&survey, &names),
+    })
+}
+
+fn contended_lines(
+    gathered: &Gathered,
+    identity: &Identity<'_>,
+    options: &ReportOptions,
+) -> Vec<ContendedLine> {
+    let line =
+        |accesses| ContendedLine::of(accesses, identity, options.version, options.call_graph);
+    gathered.by_line().filter_map(line).collect()
+}
+
+/// All that is not listed: loads and stores of other lines, and those without an address.
+fn other_lines(survey: &Survey, listed: &[ContendedLine]) -> OtherLines {
+    let mut rest = survey.totals;
+    rest -= survey.unparsable;
+    for line in listed {
+        rest -= line.stats;
+    }
+    OtherLines {
+        lines: survey.line_count() - listed.len() as u64,
+        samples: rest.nr_entries,
+        c2c: Some(rest),
+    }
+}
+
+fn listed_line(
+    describe: &Describe<'_>,
+    index: usize,
+    line: &ContendedLine,
+    all: u64,
+    names: &mut Names<'_>,
+) -> Line {
+    let (readers, writers) = line.readers_and_writers();
+    let object = describe.object(line.address, line.data_mapping);
+    let is_own = !line.is_between_processes && object.kind != "kernel";
+    Line {
+        rank: index as u64 + 1,
+        address: Hex(line.address.0),
+        line_size: describe.session.line_size.bytes(),
+        pid: is_own.then_some(line.pid.0),
+        grade: Grade::Measured,
+        verdict: None,
+        reason: None,
+        confidence: None,
+        samples: line.samples,
+        contended_loads: line.contended,
+        contended_cycles: (line.contended_cycles > 0).then_some(line.contended_cycles),
+        waited: None,
+        contended_share: if all == 0 { 0.0 } else { line.contended as f64 / all as f64 },
+        cost: Cost::default(),
+        c2c: Some(line.stats),
+        objects: vec![object],
+        fields: Vec::new(),
+        readers: readers.len() as u64,
+        writers: writers.len() as u64,
+        accesses: line.sites.iter().map(|site| access(describe, site, names)).collect(),
+        pairs: Vec::new(),
+        advice: Vec::new(),
+        gain: None,
+    }
+}
+
+fn access(describe: &Describe<'_>, site: &AccessSite, names: &mut Names<'_>) -> Access {
+    let described = Site {
+        code: site.code,
+        mapping: site.mapping,
+        threads: &site.threads,
+        cpus: &site.cpus,
+        last_time: site.last_time,
+        positions: &site.positions,
+    };
+    Access {
+        offset: u64::from(site.offset.0),
+        kind: match site.kind {
+            AccessKind::Load => "load",
+            AccessKind::Store => "store",
+        },
+        in_kernel: site.mode == CpuMode::Kernel,
+        samples: site.samples,
+        contended: site.contended,
+        c2c: Some(site.stats),
+        mean_cycles: mean_cycles(site),
+        ..describe.access(&described, names)
+    }
+}
+
+fn mean_cycles(site: &AccessSite) -> Option<MeanCycles> {
+    let means = MeanCycles {
+        rmt_hitm: site.mean_cycles(Source::RemoteHitm),
+        lcl_hitm: site.mean_cycles(Source::LocalHitm),
+        rmt_peer: site.mean_cycles(Source::RemotePeer),
+        lcl_peer: site.mean_cycles(Source::LocalPeer),
+        load: site.mean_uncontended_cycles(),
+        contended: site.mean_contended_cycles(),
+    };
+    (means.contended.is_some() || means.load.is_some()).then_some(means)
+}
