@@ -13,7 +13,7 @@ use super::model::{
 use super::names::Names;
 use super::session::{Progress, Session};
 use super::warning::Warning;
-use crate::access::{Direction, Loss};
+use crate::access::{Direction, Loss, samples_the_clock};
 use crate::lines::timed::{
     Evidence, Plans, TimedLine, TimedOptions, TimedSite, TimedSurvey, Touches, blame,
     contended_windows,
@@ -225,9 +225,11 @@ fn access(describe: &Describe<'_>, site: &TimedSite, names: &mut Names<'_>) -> A
 /// Whether weights are ns: the events are software clocks.
 fn is_time(session: &Session<'_, '_>) -> bool {
     const PERF_TYPE_SOFTWARE: u32 = 1;
-    let clocks =
-        session.recording.events().iter().filter(|it| crate::access::samples_the_clock(it));
-    clocks.fold(true, |all, event| all && event.attr.kind == PERF_TYPE_SOFTWARE)
+    clocks(session).all(|event| event.attr.kind == PERF_TYPE_SOFTWARE)
+}
+
+fn clocks<'s>(session: &'s Session<'_, '_>) -> impl Iterator<Item = &'s Event> {
+    session.recording.events().iter().filter(|event| samples_the_clock(event))
 }
 
 /// The smallest share of the run's CPU time that waiting for one line must take to be found, but for
@@ -282,9 +284,7 @@ fn warnings(
         Warning::Unresolved { samples: lost, of: user, reason: main_reason(survey) },
     );
     let excludes_kernel = |event: &Event| event.attr.flags.contains(AttrFlags::EXCLUDE_KERNEL);
-    let mut clocks =
-        session.recording.events().iter().filter(|event| crate::access::samples_the_clock(event));
-    warn_if(clocks.any(excludes_kernel), Warning::KernelNotSampled);
+    warn_if(clocks(session).any(excludes_kernel), Warning::KernelNotSampled);
     warn_if(!session.has_data_mappings(), Warning::NoDataMappings);
     warn_if(suspects > 0, Warning::Suspects { lines: suspects });
     warnings.extend(session.gaps(survey.without_cpu == 0, names));
