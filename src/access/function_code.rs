@@ -1,6 +1,7 @@
 //! The seam between architectures: a function's code in, a plan for each of its addresses out.
 
 use super::plan::{Loss, Plan};
+use super::x86;
 
 /// Which instructions the bytes are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -30,16 +31,46 @@ pub struct FunctionCode<'a> {
 
 /// A decoded function.
 #[derive(Debug)]
-pub struct DecodedFunction {}
+pub struct DecodedFunction {
+    form: Form,
+}
+
+#[derive(Debug)]
+enum Form {
+    X86(x86::Code),
+    /// Bytes whose instruction boundaries are not known before an address is sampled.
+    X86WithoutStart {
+        address: u64,
+        bytes: Vec<u8>,
+    },
+    NotDecoded,
+}
 
 impl DecodedFunction {
     /// Decodes it.
-    pub fn decode(_code: &FunctionCode<'_>) -> Self {
-        Self {}
+    pub fn decode(code: &FunctionCode<'_>) -> Self {
+        let form = match (code.instructions, code.starts_at_boundary) {
+            (Instructions::X86_64, true) => Form::X86(x86::Code::decode(code.address, code.bytes)),
+            (Instructions::X86_64, false) => {
+                Form::X86WithoutStart { address: code.address, bytes: code.bytes.to_vec() }
+            }
+            _ => Form::NotDecoded,
+        };
+        Self { form }
     }
 
     /// What a sample at `code` (in the address space of [`FunctionCode::address`]) determines.
-    pub fn plan(&self, _code: u64) -> Plan {
-        Plan::lost(Loss::Architecture)
+    pub fn plan(&self, code: u64) -> Plan {
+        match &self.form {
+            Form::X86(function) => x86::plan(function, code),
+            Form::X86WithoutStart { address, bytes } => {
+                let rest = code.checked_sub(*address).and_then(|at| bytes.get(at as usize..));
+                match rest {
+                    Some(rest) => x86::plan(&x86::Code::decode_from(code, rest), code),
+                    None => Plan::lost(Loss::Undecodable),
+                }
+            }
+            Form::NotDecoded => Plan::lost(Loss::Architecture),
+        }
     }
 }

@@ -9,6 +9,7 @@ mod memory_access;
 mod plan;
 mod source;
 mod weight;
+mod x86;
 
 pub use c2c_stats::{C2cStats, PerfVersion};
 pub use clock_sample::{ClockSample, samples_the_clock};
