@@ -25,7 +25,7 @@ pub struct FunctionCode<'a> {
     /// The bytes.
     pub bytes: &'a [u8],
     /// Whether the first byte begins an instruction (a symbol or an unwind entry says so). If not,
-    /// only the sampled instruction and what follows it can be decoded.
+    /// only what control reaches from the sampled instruction can be decoded.
     pub starts_at_boundary: bool,
 }
 
@@ -50,7 +50,9 @@ impl DecodedFunction {
     /// Decodes it.
     pub fn decode(code: &FunctionCode<'_>) -> Self {
         let form = match (code.instructions, code.starts_at_boundary) {
-            (Instructions::X86_64, true) => Form::X86(x86::Code::decode(code.address, code.bytes)),
+            (Instructions::X86_64, true) => {
+                Form::X86(x86::Code::decode(code.address, code.bytes, code.address))
+            }
             (Instructions::X86_64, false) => {
                 Form::X86WithoutStart { address: code.address, bytes: code.bytes.to_vec() }
             }
@@ -64,11 +66,7 @@ impl DecodedFunction {
         match &self.form {
             Form::X86(function) => x86::plan(function, code),
             Form::X86WithoutStart { address, bytes } => {
-                let rest = code.checked_sub(*address).and_then(|at| bytes.get(at as usize..));
-                match rest {
-                    Some(rest) => x86::plan(&x86::Code::decode_from(code, rest), code),
-                    None => Plan::lost(Loss::Undecodable),
-                }
+                x86::plan(&x86::Code::decode(*address, bytes, code), code)
             }
             Form::NotDecoded => Plan::lost(Loss::Architecture),
         }

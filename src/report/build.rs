@@ -26,7 +26,10 @@ pub fn report(
     progress: Progress<'_>,
 ) -> Result<Report, ReportError> {
     let session = Session::new(recording, options);
-    let is_measured = |event: &Event| event.attr.sample_type.contains(SampleType::DATA_SRC);
+    // With -d, perf asks the clock for data sources too, and gets none.
+    let is_measured = |event: &Event| {
+        event.attr.sample_type.contains(SampleType::DATA_SRC) && !samples_the_clock(event)
+    };
     let events = recording.events();
     if events.iter().any(samples_the_clock) && !events.iter().any(is_measured) {
         timed_report(&session, sort, limit, progress)

@@ -1,27 +1,114 @@
-//! The bytes of sampled code: from images, or captured from the process.
+//! The bytes of sampled code: from images, or as the recorder captured them.
+
+use std::collections::BTreeMap;
+
+use object::Architecture;
+use rustc_hash::FxHashMap;
 
 use super::names::Names;
-use crate::access::Loss;
+use crate::access::{CodeAddress, Instructions, Loss};
 use crate::lines::timed::{CodeSource, LoadedFunction, SampledCode};
-use crate::perf_data::Recording;
-use crate::process::Processes;
+use crate::perf_data::{EventChange, EventUpdate, RecordType, Recording};
+use crate::process::{Pid, Processes};
 
+/// Finds code in the images of a recording, and in what was captured of processes.
 pub(super) struct ImageCodeSource<'s, 'p> {
-    _names: &'s mut Names<'p>,
+    processes: &'p Processes,
+    names: &'s mut Names<'p>,
+    captured: FxHashMap<Pid, BTreeMap<u64, Vec<u8>>>,
+    /// What the recorded machine's own instructions are, for code that is in no image.
+    instructions: Instructions,
 }
 
 impl<'s, 'p> ImageCodeSource<'s, 'p> {
     pub(super) fn new(
-        _recording: &'s Recording<'_>,
-        _processes: &'p Processes,
+        recording: &Recording<'_>,
+        processes: &'p Processes,
         names: &'s mut Names<'p>,
     ) -> Self {
-        Self { _names: names }
+        let instructions = match recording.features().arch.as_deref() {
+            Some("x86_64") => Instructions::X86_64,
+            Some(_) => Instructions::Other,
+            None if cfg!(target_arch = "x86_64") => Instructions::X86_64,
+            None => Instructions::Other,
+        };
+        Self { processes, names, captured: captured(recording), instructions }
+    }
+
+    fn captured(&mut self, sampled: &SampledCode) -> Option<LoadedFunction> {
+        let (pid, code) = (sampled.pid, sampled.code.0);
+        let (start, bytes) = self.captured.get(&pid)?.range(..=code).next_back()?;
+        let end = start.checked_add(bytes.len() as u64)?;
+        if code >= end {
+            return None;
+        }
+        let (start, bytes) = (*start, bytes.clone());
+        let function = self.names.jit_function(CodeAddress(code), pid);
+        let known = function.filter(|(first, _)| *first >= start);
+        let (first, after) = known.unwrap_or((start, end));
+        let part = bytes.get((first - start) as usize..(after.min(end) - start) as usize)?;
+        Some(LoadedFunction {
+            instructions: self.instructions,
+            address: first,
+            bytes: part.to_vec(),
+            starts_at_boundary: known.is_some(),
+            load_bias: 0,
+        })
     }
 }
 
 impl CodeSource for ImageCodeSource<'_, '_> {
-    fn function(&mut self, _code: &SampledCode) -> Result<LoadedFunction, Loss> {
-        Err(Loss::CodeMissing)
+    fn function(&mut self, code: &SampledCode) -> Result<LoadedFunction, Loss> {
+        // What was captured was there when it ran; a file may have changed since.
+        if let Some(captured) = self.captured(code) {
+            return Ok(captured);
+        }
+        let mapping = code.mapping.and_then(|number| self.processes.mapping(number));
+        let (function, load_bias) = mapping
+            .and_then(|mapping| self.names.function_bytes(mapping, code.code))
+            .ok_or(Loss::CodeMissing)?;
+        Ok(LoadedFunction {
+            instructions: match function.architecture {
+                Architecture::X86_64 => Instructions::X86_64,
+                Architecture::I386 => Instructions::X86_32,
+                _ => Instructions::Other,
+            },
+            address: function.address.0,
+            bytes: function.bytes.to_vec(),
+            starts_at_boundary: function.starts_at_boundary,
+            load_bias,
+        })
     }
+}
+
+/// The captured code of each process, neighbouring pieces joined; the first capture of a byte stays.
+fn captured(recording: &Recording<'_>) -> FxHashMap<Pid, BTreeMap<u64, Vec<u8>>> {
+    let updates = recording
+        .other_records()
+        .filter(|(_, record)| record.kind == RecordType::EVENT_UPDATE)
+        .filter_map(|(_, record)| EventUpdate::decode(&mut record.cursor()).ok());
+    let mut pieces: FxHashMap<Pid, BTreeMap<u64, Vec<u8>>> = FxHashMap::default();
+    for update in updates {
+        if let EventChange::Code(code) = update.change {
+            let of_process = pieces.entry(Pid(code.pid)).or_default();
+            of_process.entry(code.address).or_insert_with(|| code.bytes.to_vec());
+        }
+    }
+    pieces.into_iter().map(|(pid, pieces)| (pid, joined(pieces))).collect()
+}
+
+fn joined(pieces: BTreeMap<u64, Vec<u8>>) -> BTreeMap<u64, Vec<u8>> {
+    let mut joined: BTreeMap<u64, Vec<u8>> = BTreeMap::new();
+    for (address, bytes) in pieces {
+        if let Some(mut last) = joined.last_entry() {
+            let end = last.key().saturating_add(last.get().len() as u64);
+            if address <= end {
+                let known = (end - address) as usize;
+                last.get_mut().extend_from_slice(bytes.get(known..).unwrap_or_default());
+                continue;
+            }
+        }
+        joined.insert(address, bytes);
+    }
+    joined
 }

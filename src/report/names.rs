@@ -9,8 +9,9 @@ use crate::access::CodeAddress;
 use crate::perf_data::Recording;
 use crate::process::{Mapping, MemoryKind, Pid, Processes};
 use crate::symbols::{
-    BuildId, DemangleStyle, FileOffset, ImageFinder, KernelSymbolizer, KernelSymbolsError,
-    Location, PerfMap, SymbolOptions, Symbolizer, default_build_id_cache, is_file_backed,
+    BuildId, DemangleStyle, FileOffset, FunctionBytes, ImageFinder, ImageId, KernelSymbolizer,
+    KernelSymbolsError, Location, PerfMap, SymbolOptions, Symbolizer, default_build_id_cache,
+    is_file_backed, running_vdso,
 };
 
 /// Where names come from.
@@ -79,6 +80,7 @@ pub struct Names<'p> {
     build_ids: FxHashMap<String, BuildId>,
     kernel: Option<Result<KernelSymbolizer, KernelSymbolsError>>,
     perf_maps: FxHashMap<Pid, Option<PerfMap>>,
+    vdso: Option<Option<Vec<u8>>>,
     known: FxHashMap<(Option<u32>, CodeAddress, Pid), Arc<CodeName>>,
     options: NameOptions,
 }
@@ -100,6 +102,7 @@ impl<'p> Names<'p> {
                 .collect(),
             kernel: None,
             perf_maps: FxHashMap::default(),
+            vdso: None,
             known: FxHashMap::default(),
             options,
         }
@@ -128,19 +131,56 @@ impl<'p> Names<'p> {
         images.chain(kernel).collect()
     }
 
+    /// The code around an address of a mapping that stands for an image, and what to add to the
+    /// image's addresses for those of the process.
+    pub(super) fn function_bytes(
+        &mut self,
+        mapping: &Mapping,
+        code: CodeAddress,
+    ) -> Option<(FunctionBytes, u64)> {
+        let offset = FileOffset(mapping.file_offset(code.0));
+        let image = self.image(mapping)?;
+        let address = self.symbolizer.address_of(image, offset)?;
+        let function = self.symbolizer.function_bytes(image, offset)?;
+        Some((function, code.0.wrapping_sub(address.0)))
+    }
+
+    /// The image that a mapping of user code stands for.
+    fn image(&mut self, mapping: &Mapping) -> Option<ImageId> {
+        match mapping.kind {
+            MemoryKind::File if is_file_backed(&mapping.name) => {
+                let recorded = mapping.build_id.as_deref().and_then(BuildId::new);
+                let build_id = recorded.or_else(|| self.build_ids.get(&*mapping.name).copied());
+                Some(self.symbolizer.image(Path::new(&*mapping.name), build_id.as_ref()))
+            }
+            // The page of the running kernel is that of the recorded one only on that machine.
+            MemoryKind::Vdso if self.options.recorded_here => {
+                let bytes = self.vdso.get_or_insert_with(running_vdso).clone()?;
+                self.symbolizer.image_of_bytes(&mapping.name, bytes).ok()
+            }
+            _ => None,
+        }
+    }
+
+    /// The function that a JIT says an address is in: its first address and the first one after it.
+    pub(super) fn jit_function(&mut self, code: CodeAddress, pid: Pid) -> Option<(u64, u64)> {
+        let symbol = self.perf_map(pid)?.symbol(code.0)?;
+        Some((symbol.address, symbol.address.checked_add(symbol.size)?))
+    }
+
     fn look_up(&mut self, mapping: &Mapping, code: CodeAddress, pid: Pid) -> CodeName {
         let object = Some(mapping.name.clone());
         let mut has_image = false;
         let location = match mapping.kind {
             MemoryKind::Kernel => self.kernel_location(code),
-            MemoryKind::File if is_file_backed(&mapping.name) => {
-                let recorded = mapping.build_id.as_deref().and_then(BuildId::new);
-                let build_id = recorded.or_else(|| self.build_ids.get(&*mapping.name).copied());
-                let image = self.symbolizer.image(Path::new(&*mapping.name), build_id.as_ref());
-                has_image = self.symbolizer.path_of(image).is_some();
-                self.symbolizer.locate(image, FileOffset(mapping.file_offset(code.0)))
-            }
-            MemoryKind::Vdso => Location::default(),
+            MemoryKind::File | MemoryKind::Vdso => match self.image(mapping) {
+                Some(image) => {
+                    has_image = self.symbolizer.path_of(image).is_some();
+                    self.symbolizer.locate(image, FileOffset(mapping.file_offset(code.0)))
+                }
+                None if mapping.kind == MemoryKind::Vdso => Location::default(),
+                None => self.jit_location(code, pid),
+            },
             _ => self.jit_location(code, pid),
         };
         let source_lines = self.options.source_lines;
@@ -198,6 +238,10 @@ impl<'p> Names<'p> {
     }
 
     fn jit_location(&mut self, code: CodeAddress, pid: Pid) -> Location {
+        self.perf_map(pid).map(|map| map.locate(code.0)).unwrap_or_default()
+    }
+
+    fn perf_map(&mut self, pid: Pid) -> Option<&PerfMap> {
         let symfs = self.options.symfs.clone().unwrap_or_else(|| PathBuf::from("/"));
         let (may_read, owner) =
             (self.options.recorded_here || self.options.symfs.is_some(), self.options.owner_uid);
@@ -206,6 +250,6 @@ impl<'p> Names<'p> {
             let path = symfs.join(format!("tmp/perf-{}.map", pid.0));
             may_read.then(|| PerfMap::open(&path, owner).ok()).flatten()
         });
-        map.as_ref().map(|map| map.locate(code.0)).unwrap_or_default()
+        map.as_ref()
     }
 }

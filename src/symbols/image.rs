@@ -65,7 +65,20 @@ impl Image {
         let not_elf = |reason: String| ImageProblem::NotElf { path: path.to_owned(), reason };
         // Parsed before it is leaked, so that only what turns out to be an image stays mapped.
         object::File::parse(&*mapping).map_err(|error| not_elf(error.to_string()))?;
-        let data: &'static [u8] = Box::leak(Box::new(mapping));
+        Self::parse(path, Box::leak(Box::new(mapping)))
+    }
+
+    /// An image that is no file, such as the kernel's page of user code.
+    ///
+    /// # Errors
+    ///
+    /// [`ImageProblem::NotElf`].
+    pub(super) fn from_bytes(name: &str, bytes: Vec<u8>) -> Result<Self, ImageProblem> {
+        Self::parse(Path::new(name), Box::leak(bytes.into_boxed_slice()))
+    }
+
+    fn parse(path: &Path, data: &'static [u8]) -> Result<Self, ImageProblem> {
+        let not_elf = |reason: String| ImageProblem::NotElf { path: path.to_owned(), reason };
         let file = object::File::parse(data).map_err(|error| not_elf(error.to_string()))?;
 
         let build_id = file.build_id().ok().flatten().and_then(BuildId::new);

@@ -14,6 +14,7 @@ mod crc32;
 mod debug_lines;
 mod demangle;
 mod error;
+mod function_bytes;
 mod image;
 mod image_finder;
 mod kernel_list;
@@ -28,12 +29,15 @@ mod symbolizer;
 #[cfg(test)]
 mod tests;
 mod text;
+mod unwind_table;
+mod vdso;
 mod vetting;
 
 pub use address::{FileOffset, ImageAddress};
 pub use build_id::BuildId;
 pub use demangle::{DemangleStyle, demangle, demangle_with};
 pub use error::{ImageProblem, KernelSymbolsError, ParseBuildIdError, PerfMapError};
+pub use function_bytes::FunctionBytes;
 pub use image::Image;
 pub use image_finder::{ImageFinder, is_file_backed};
 pub use kernel_list::{KernelSymbol, KernelSymbols};
@@ -41,3 +45,4 @@ pub use kernel_symbolizer::{KernelSymbolizer, running_kernel_build_id};
 pub use location::{Frame, Location, SymbolName};
 pub use perf_map::PerfMap;
 pub use symbolizer::{ImageId, SymbolOptions, Symbolizer, default_build_id_cache};
+pub use vdso::running_vdso;

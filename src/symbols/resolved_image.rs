@@ -7,12 +7,14 @@ use std::sync::Arc;
 use super::debug_lines::{DebugFrame, DebugLines};
 use super::demangle::{DemangleStyle, demangle_with};
 use super::error::ImageProblem;
+use super::function_bytes::FunctionBytes;
 use super::image::Image;
 use super::image_finder::ImageFinder;
 use super::location::{Frame, Location, SymbolName};
 use super::symbol::Symbol;
 use super::symbol_table::SymbolTable;
 use super::text::text_of;
+use super::unwind_table::UnwindTable;
 use super::{FileOffset, ImageAddress};
 
 /// An image whose symbols and debug information are read on the first lookup.
@@ -24,6 +26,7 @@ pub(super) struct ResolvedImage {
     style: DemangleStyle,
     symbols: OnceCell<SymbolTable>,
     lines: OnceCell<Option<DebugLines>>,
+    unwind: OnceCell<UnwindTable>,
     problems: RefCell<Vec<Arc<ImageProblem>>>,
 }
 
@@ -47,13 +50,24 @@ impl ResolvedImage {
         };
         let supplementary = finder.find_supplementary(debug_file.as_ref().unwrap_or(&image));
         Self {
-            image,
             debug_file,
             supplementary,
+            problems: RefCell::new(problems),
+            ..Self::alone(image, style)
+        }
+    }
+
+    /// Takes an image that nothing completes.
+    pub(super) fn alone(image: Image, style: DemangleStyle) -> Self {
+        Self {
+            image,
+            debug_file: None,
+            supplementary: None,
             style,
             symbols: OnceCell::new(),
             lines: OnceCell::new(),
-            problems: RefCell::new(problems),
+            unwind: OnceCell::new(),
+            problems: RefCell::default(),
         }
     }
 
@@ -91,6 +105,17 @@ impl ResolvedImage {
             location.problem = self.problems.borrow().first().cloned();
         }
         location
+    }
+
+    /// The code around an address. The unwind entry decides where the function begins, for it spans
+    /// all symbols of hand-written code; then the symbol.
+    pub(super) fn function_bytes(&self, address: ImageAddress) -> Option<FunctionBytes> {
+        let unwind = self.unwind.get_or_init(|| UnwindTable::of(&self.image)).range(address);
+        let function = unwind.or_else(|| {
+            let symbol = self.symbols().function(address)?;
+            Some((symbol.address, symbol.end))
+        });
+        FunctionBytes::of(&self.image, address, function)
     }
 
     /// The variable that contains the address.

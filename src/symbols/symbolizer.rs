@@ -8,11 +8,13 @@ use std::sync::Arc;
 
 use super::demangle::DemangleStyle;
 use super::error::ImageProblem;
+use super::function_bytes::FunctionBytes;
+use super::image::Image;
 use super::image_finder::{ImageFinder, is_file_backed};
 use super::location::{Location, SymbolName};
 use super::resolved_image::ResolvedImage;
 use super::text::text_of;
-use super::{BuildId, FileOffset};
+use super::{BuildId, FileOffset, ImageAddress};
 
 /// Where a [`Symbolizer`] looks for files, and how it shows names.
 #[derive(Debug, Clone, Default)]
@@ -103,6 +105,35 @@ impl Symbolizer {
             Some(Err(problem)) => Location::unknown(Arc::clone(problem)),
             None => Location::default(),
         }
+    }
+
+    /// The code of the function at an offset of an image.
+    pub fn function_bytes(&mut self, image: ImageId, offset: FileOffset) -> Option<FunctionBytes> {
+        let resolved = self.entries.get(image.0)?.outcome.as_ref().ok()?;
+        resolved.function_bytes(resolved.image().address_of(offset)?)
+    }
+
+    /// The address at which an image states an offset of its file.
+    pub fn address_of(&self, image: ImageId, offset: FileOffset) -> Option<ImageAddress> {
+        self.entries.get(image.0)?.outcome.as_ref().ok()?.image().address_of(offset)
+    }
+
+    /// An image that is no file and is known by a name such as `[vdso]`; the first one of a name stays.
+    ///
+    /// # Errors
+    ///
+    /// [`ImageProblem::NotElf`].
+    pub fn image_of_bytes(&mut self, name: &str, bytes: Vec<u8>) -> Result<ImageId, ImageProblem> {
+        let key = (PathBuf::from(name), None);
+        if let Some(&id) = self.ids.get(&key) {
+            return Ok(id);
+        }
+        let image = Image::from_bytes(name, bytes)?;
+        let resolved = ResolvedImage::alone(image, self.options.style);
+        let id = ImageId(self.entries.len());
+        self.entries.push(Entry { recorded: key.0.clone(), outcome: Ok(Box::new(resolved)) });
+        self.ids.insert(key, id);
+        Ok(id)
     }
 
     /// The variable at an offset of an image.

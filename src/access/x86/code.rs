@@ -19,17 +19,16 @@ pub(in crate::access) struct Code {
 }
 
 impl Code {
-    /// Decodes from the start, and from every target of a branch that this does not meet: bytes that
-    /// are no instructions end a run and not the function.
-    pub(in crate::access) fn decode(address: u64, bytes: &[u8]) -> Self {
+    /// Decodes from an address where an instruction begins, and from every target of a branch that
+    /// this does not meet: bytes that are no instructions end a run and not the function.
+    pub(in crate::access) fn decode(address: u64, bytes: &[u8], begins_at: u64) -> Self {
         let bytes = &bytes[..bytes.len().min(MAX_BYTES)];
         let end = address.saturating_add(bytes.len() as u64);
         let mut found: BTreeMap<u64, Instruction> = BTreeMap::new();
-        let mut starts = vec![address];
-        while let Some(start) = starts.pop() {
-            let offset = (start - address) as usize;
-            let options = DecoderOptions::NONE;
-            let mut decoder = Decoder::with_ip(64, &bytes[offset..], start, options);
+        let mut starts = vec![begins_at];
+        while let Some(start) = starts.pop().filter(|start| (address..end).contains(start)) {
+            let rest = &bytes[(start - address) as usize..];
+            let mut decoder = Decoder::with_ip(64, rest, start, DecoderOptions::NONE);
             while decoder.can_decode() {
                 let instruction = decoder.decode();
                 if instruction.is_invalid() || found.contains_key(&instruction.ip()) {
@@ -40,23 +39,17 @@ impl Code {
                 starts.extend(target.filter(|target| (address..end).contains(target)));
             }
         }
-        Self::new(found.into_values().collect())
+        Self::new(found.into_values().collect(), begins_at)
     }
 
-    fn new(instructions: Vec<Instruction>) -> Self {
-        let flow = Flow::of(&instructions);
+    fn new(instructions: Vec<Instruction>, entry: u64) -> Self {
+        let flow = Flow::of(&instructions, entry);
         Self { instructions, flow }
     }
 
     /// The number of the instruction at an address, if one begins there.
     pub(super) fn at(&self, address: u64) -> Option<usize> {
         self.instructions.binary_search_by_key(&address, Instruction::ip).ok()
-    }
-
-    /// The instructions from an address on, where nothing is known about what comes before.
-    pub(in crate::access) fn decode_from(code: u64, bytes: &[u8]) -> Self {
-        const REACH: usize = 1 << 10;
-        Self::decode(code, &bytes[..bytes.len().min(REACH)])
     }
 }
 

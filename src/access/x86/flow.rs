@@ -1,6 +1,6 @@
 //! How control flows between the instructions of a function, and which of them form loops.
 
-use iced_x86::Instruction;
+use iced_x86::{FlowControl, Instruction, Mnemonic};
 
 use super::code::{branch_target, falls_through};
 
@@ -22,7 +22,8 @@ struct Loop {
 }
 
 impl Flow {
-    pub(super) fn of(instructions: &[Instruction]) -> Self {
+    /// The flow of instructions, sorted by address, that are entered at one of them.
+    pub(super) fn of(instructions: &[Instruction], entry: u64) -> Self {
         let count = instructions.len();
         let mut flow = Self {
             predecessors: vec![Vec::new(); count],
@@ -42,8 +43,42 @@ impl Flow {
                 flow.connect(number, target);
             }
         }
-        flow.find_loops();
+        let entry = instructions.binary_search_by_key(&entry, Instruction::ip).unwrap_or(0);
+        flow.cut_off_unreachable(instructions, entry);
+        flow.find_loops(entry as u32);
         flow
+    }
+
+    /// Takes away what leads here from where control never is: padding between blocks. Where a jump
+    /// goes is not known of indirect ones, such as those of a switch: with one of them, what nothing
+    /// else leads to is taken for its target.
+    fn cut_off_unreachable(&mut self, instructions: &[Instruction], entry: usize) {
+        let is_indirect = |it: &Instruction| it.flow_control() == FlowControl::IndirectBranch;
+        let mut todo = vec![entry];
+        if instructions.iter().any(is_indirect) {
+            let is_padding =
+                |it: &Instruction| matches!(it.mnemonic(), Mnemonic::Nop | Mnemonic::Int3);
+            let targets = (0..instructions.len()).filter(|&number| {
+                self.predecessors[number].is_empty() && !is_padding(&instructions[number])
+            });
+            todo.extend(targets);
+        }
+        let mut is_reached = vec![false; instructions.len()];
+        while let Some(number) = todo.pop() {
+            if let Some(reached) = is_reached.get_mut(number)
+                && !std::mem::replace(reached, true)
+            {
+                todo.extend(self.successors[number].iter().map(|to| *to as usize));
+            }
+        }
+        for predecessors in &mut self.predecessors {
+            predecessors.retain(|from| is_reached[*from as usize]);
+        }
+        for (number, successors) in self.successors.iter_mut().enumerate() {
+            if !is_reached[number] {
+                successors.clear();
+            }
+        }
     }
 
     fn connect(&mut self, from: usize, to: usize) {
@@ -76,8 +111,8 @@ impl Flow {
 
     /// Natural loops: an edge to an instruction that dominates its source closes one (Aho, Lam, Sethi,
     /// Ullman, 9.6).
-    fn find_loops(&mut self) {
-        let blocks = Blocks::of(self);
+    fn find_loops(&mut self, entry: u32) {
+        let blocks = Blocks::of(self, entry);
         let dominators = blocks.immediate_dominators();
         for (tail, successors) in blocks.successors.iter().enumerate() {
             for &head in successors {
@@ -109,13 +144,15 @@ struct Blocks {
     first: Vec<u32>,
     successors: Vec<Vec<usize>>,
     predecessors: Vec<Vec<usize>>,
+    entry: usize,
 }
 
 impl Blocks {
-    fn of(flow: &Flow) -> Self {
+    fn of(flow: &Flow, entry: u32) -> Self {
         let count = flow.successors.len();
         let starts = |number: usize| {
             number == 0
+                || number == entry as usize
                 || flow.predecessors[number] != [number as u32 - 1]
                 || flow.successors[number - 1] != [number as u32]
         };
@@ -135,7 +172,8 @@ impl Blocks {
                 }
             }
         }
-        Self { first, successors, predecessors }
+        let entry = first.binary_search(&entry).unwrap_or(0);
+        Self { first, successors, predecessors, entry }
     }
 
     /// The immediate dominator of each block; blocks that nothing leads to hang below a root that is
@@ -172,7 +210,7 @@ impl Blocks {
     }
 
     fn is_entry(&self, block: usize) -> bool {
-        block == 0 || self.predecessors[block].is_empty()
+        block == self.entry || self.predecessors[block].is_empty()
     }
 
     fn post_order(&self) -> Vec<usize> {

@@ -335,10 +335,10 @@ pub(super) fn parts(
     let mut next = address;
     std::iter::from_fn(move || {
         let line_end = line_size.line_of(next).0.checked_add(line_size.bytes())?;
-        let part = Part { address: next, size: (end.min(line_end) - next) as u32 };
-        let is_done = next >= end;
+        let size = end.min(line_end).checked_sub(next).filter(|size| *size > 0)?;
+        let part = Part { address: next, size: size as u32 };
         next = line_end;
-        (!is_done).then_some(part)
+        Some(part)
     })
     .take(MOST)
 }
