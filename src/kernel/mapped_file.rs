@@ -49,7 +49,6 @@ impl MappedFile {
         // twice. A file that another process truncates ends this process with SIGBUS: the same
         // contract as every profiler that maps its input, and why recordings are written under
         // their final name once and never shortened.
-        #[allow(unsafe_code)]
         let map = unsafe { memmap2::Mmap::map(file)? };
         Ok(Self { map: Some(map) })
     }

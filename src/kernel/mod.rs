@@ -1,7 +1,28 @@
-//! The only module with `unsafe`: what the kernel hands out by address.
+//! The only module with `unsafe`: what the kernel hands out by address or by number.
 //!
-//! For now that is one thing, a file mapped into memory.
+//! [`PerfEvent`] and [`RingBuffer`] are events and the memory in which the kernel leaves their
+//! records, [`AuxBuffer`] the memory of an event that brings its own data, [`Command`] a program that
+//! waits for its recorder before it runs. The rest are single system calls that the standard library
+//! does not have.
 
+#![allow(unsafe_code)]
+
+mod aux_buffer;
+mod command;
 mod mapped_file;
+mod perf_event;
+mod pid_file;
+mod poll;
+mod process_memory;
+mod ring_buffer;
+mod system;
 
+pub use aux_buffer::AuxBuffer;
+pub use command::Command;
 pub use mapped_file::MappedFile;
+pub use perf_event::{EventCount, PerfEvent, Placement};
+pub use pid_file::PidFile;
+pub use poll::{Readiness, poll};
+pub use process_memory::{read_process_memory, robust_list_of};
+pub use ring_buffer::RingBuffer;
+pub use system::{effective_user, page_size, set_open_file_limit, trace_clock};
