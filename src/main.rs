@@ -7,13 +7,22 @@ use clap::Parser;
 mod cli;
 
 fn main() -> ExitCode {
-    match cli::run(cli::Arguments::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
+    let arguments = match cli::Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) if error.use_stderr() => {
+            // Nobody can be told that the terminal is gone.
+            let _ = error.print();
+            return ExitCode::from(cli::usage_code(std::env::args_os()));
+        }
+        Err(help) => help.exit(),
+    };
+    match cli::run(arguments) {
+        Ok(code) => code,
         // The reader has seen enough: `hitm report | head`.
-        Err(error) if cli::is_broken_pipe(&error) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("hitm: {error:#}");
-            ExitCode::from(2)
+        Err(failure) if cli::is_broken_pipe(&failure.error) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("hitm: {:#}", failure.error);
+            ExitCode::from(failure.code)
         }
     }
 }

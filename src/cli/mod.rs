@@ -1,7 +1,12 @@
 //! The command line: flags in, plain options out, errors printed once.
 
 mod progress;
+mod record;
 mod report;
+mod run;
+mod sampling_options;
+
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
@@ -15,18 +20,59 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Samples a command, processes or the whole machine into a recording.
+    Record(Box<record::RecordArguments>),
     /// Reports the hot cache lines of a recording made by perf or hitm.
     Report(Box<report::ReportArguments>),
+    /// Records a command and reports at once.
+    Run(Box<run::RunArguments>),
+}
+
+/// An error, and the exit code that goes with it.
+#[derive(Debug)]
+pub struct Failure {
+    /// What went wrong, as sentences for the user.
+    pub error: anyhow::Error,
+    /// Exit code.
+    pub code: u8,
+}
+
+impl Failure {
+    /// Our own failures where the exit code is the command's, as `env` and `timeout` have it.
+    pub const OWN: u8 = 125;
+    /// Errors of usage and input.
+    pub const USAGE: u8 = 2;
+
+    fn own(error: anyhow::Error) -> Self {
+        Self { error, code: Self::OWN }
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self { error, code: Self::USAGE }
+    }
+}
+
+/// The exit code for a command line that cannot be understood.
+pub fn usage_code(words: impl Iterator<Item = std::ffi::OsString>) -> u8 {
+    let mut words = words.skip(1).filter(|word| !word.to_string_lossy().starts_with('-'));
+    match words.next() {
+        Some(word) if word == "record" || word == "run" => Failure::OWN,
+        _ => Failure::USAGE,
+    }
 }
 
 /// Runs the command.
 ///
 /// # Errors
 ///
-/// What went wrong, as sentences for the user.
-pub fn run(arguments: Arguments) -> anyhow::Result<()> {
+/// What went wrong, and the exit code.
+pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     match arguments.command {
-        Command::Report(arguments) => report::run(&arguments),
+        Command::Record(arguments) => record::run(&arguments),
+        Command::Report(arguments) => Ok(report::run(&arguments).map(|()| ExitCode::SUCCESS)?),
+        Command::Run(arguments) => run::run(&arguments),
     }
 }
 

@@ -1,12 +1,13 @@
 //! `hitm report`.
 
+use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use clap::{ArgAction, Args, ValueEnum};
+use clap::{ArgAction, Args, FromArgMatches, ValueEnum};
 
 use super::progress::Progress;
 use hitm::access::PerfVersion;
@@ -138,12 +139,25 @@ pub struct ReportArguments {
 
 /// CPUs of a list such as `0-3,8`.
 #[derive(Debug, Clone)]
-struct CpuList(Vec<Cpu>);
+pub struct CpuList(pub Vec<Cpu>);
 
 /// From and to.
 type TimeRange = (Option<Time>, Option<Time>);
 
 pub fn run(arguments: &ReportArguments) -> anyhow::Result<()> {
+    write_out(arguments.output.as_deref(), &rendered(arguments)?)
+}
+
+/// The report of a recording as `hitm run` shows it.
+pub fn rendered_text(recording: &Path, is_verbose: bool) -> anyhow::Result<Vec<u8>> {
+    let words = [OsStr::new("report"), OsStr::new("-i"), recording.as_os_str()];
+    let words = words.into_iter().chain(is_verbose.then_some(OsStr::new("-v")));
+    let command = ReportArguments::augment_args(clap::Command::new("report"));
+    let matches = command.try_get_matches_from(words)?;
+    rendered(&ReportArguments::from_arg_matches(&matches)?)
+}
+
+fn rendered(arguments: &ReportArguments) -> anyhow::Result<Vec<u8>> {
     arguments.check()?;
     let path = arguments.input.clone().map_or_else(default_input, Ok)?;
     let is_stdin = path == Path::new("-");
@@ -208,7 +222,7 @@ pub fn run(arguments: &ReportArguments) -> anyhow::Result<()> {
             }
         }
     }
-    write_out(arguments.output.as_deref(), &rendered)
+    Ok(rendered)
 }
 
 impl ReportArguments {
@@ -286,7 +300,7 @@ fn print_warning(warning: &hitm::report::Warning) {
     eprintln!("hitm: warning: {}{advice}", hitm::render::clean(&warning.text()));
 }
 
-fn write_out(path: Option<&Path>, bytes: &[u8]) -> anyhow::Result<()> {
+pub fn write_out(path: Option<&Path>, bytes: &[u8]) -> anyhow::Result<()> {
     let Some(path) = path else {
         let mut out = io::stdout().lock();
         out.write_all(bytes)?;
@@ -306,7 +320,7 @@ fn write_out(path: Option<&Path>, bytes: &[u8]) -> anyhow::Result<()> {
 }
 
 /// Strictly: a CPU that is left out silently would make the report one of other samples.
-fn parse_cpus(text: &str) -> Result<CpuList, String> {
+pub fn parse_cpus(text: &str) -> Result<CpuList, String> {
     let wrong = || format!("\"{text}\" is not a list of CPUs such as 0-3,8");
     let mut cpus = Vec::new();
     for part in text.split(',') {

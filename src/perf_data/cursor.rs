@@ -12,6 +12,11 @@ pub enum ByteOrder {
     Big,
 }
 
+impl ByteOrder {
+    /// This machine's own.
+    pub const NATIVE: Self = if cfg!(target_endian = "big") { Self::Big } else { Self::Little };
+}
+
 /// A field does not lie within the bytes that should hold it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ShortRead;

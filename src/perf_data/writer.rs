@@ -12,11 +12,11 @@ use super::cursor::{ByteOrder, Words};
 use super::encoder::Encoder;
 use super::feature::{CompressionInfo, EventDescription, FeatureId, Features};
 use super::header::{FILE_HEADER_SIZE, FeatureBits, Header, Section};
-use super::kernel_records::{Comm, MappedObject, Mmap, Task};
+use super::kernel_records::{Comm, LostSamples, MappedObject, Mmap, Task};
 use super::record::{MISC_MMAP_BUILD_ID, RECORD_HEADER_SIZE, RecordType};
 use super::sample::{Sample, SampleFormat};
 use super::sample_id::SampleId;
-use super::user_records::{EventChange, EventUpdate, HeaderAttr};
+use super::user_records::{AuxTrace, EventChange, EventUpdate, HeaderAttr};
 
 /// Records are compressed in pieces of so many bytes, small enough for one COMPRESSED record.
 const COMPRESSED_PIECE: usize = 48 << 10;
@@ -318,6 +318,67 @@ impl<W: Write> Writer<W> {
                 self.kernel_record(RecordType::MMAP2, misc | MISC_MMAP_BUILD_ID, id)
             }
         }
+    }
+
+    /// Writes LOST_SAMPLES: so many samples of an event found no room.
+    ///
+    /// # Errors
+    ///
+    /// As [`record`](Self::record).
+    pub fn lost_samples(&mut self, lost: u64, id: &SampleId) -> io::Result<()> {
+        self.body.clear();
+        LostSamples { lost }.encode(&mut self.body);
+        self.kernel_record(RecordType::LOST_SAMPLES, 0, id)
+    }
+
+    /// Writes AUXTRACE, and the data that belongs behind it, in one piece or two.
+    ///
+    /// # Errors
+    ///
+    /// As [`record`](Self::record).
+    pub fn aux_trace(&mut self, header: &AuxTrace, one: &[u8], two: &[u8]) -> io::Result<()> {
+        let length = one.len() + two.len();
+        let padding = &[0; 8][..length.next_multiple_of(8) - length];
+        let padded = AuxTrace { size: (length + padding.len()) as u64, ..*header };
+        let mut body = Encoder::new(self.order);
+        padded.encode(&mut body);
+        self.record(RecordType::AUXTRACE, 0, body.as_slice())?;
+        [one, two, padding].into_iter().try_for_each(|bytes| self.put(bytes))
+    }
+
+    /// Writes whole records that are already encoded, as a ring buffer holds them: in this writer's
+    /// byte order, and none of them perf's own (from 64 on).
+    ///
+    /// # Errors
+    ///
+    /// What the output answers.
+    pub fn encoded_records(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if self.compressor.is_none() {
+            return self.put(bytes);
+        }
+        for piece in bytes.chunks(COMPRESSED_PIECE) {
+            self.pending.extend_from_slice(piece);
+            if self.pending.len() >= COMPRESSED_PIECE {
+                self.flush_compressed()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands everything on that waits to be compressed or written, so that it is not lost if this
+    /// process is killed.
+    ///
+    /// # Errors
+    ///
+    /// What the output answers.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.flush_compressed()?;
+        self.out.flush()
+    }
+
+    /// Bytes of records so far, as they are in the file.
+    pub fn data_size(&self) -> u64 {
+        self.data.size
     }
 
     /// Writes FINISHED_ROUND: every buffer was read once since the last one.

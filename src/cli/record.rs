@@ -1,0 +1,181 @@
+//! `hitm record`.
+
+use std::io::{self, PipeReader};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{ExitCode, ExitStatus};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use anyhow::Context;
+use clap::Args;
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+use super::Failure;
+use super::sampling_options::{SamplerChoice, SamplingOptions};
+use hitm::sampling::{
+    End, RecordOptions, Recorded, Recorder, SamplerPlan, SamplingError, Target, clock_plan,
+};
+use hitm::system::Machine;
+
+#[derive(Debug, Args)]
+pub struct RecordArguments {
+    /// The recording; - for standard output
+    #[arg(short, long, value_name = "FILE", default_value = "hitm.data")]
+    output: PathBuf,
+
+    /// Say nothing but what went wrong
+    #[arg(short, long)]
+    quiet: bool,
+
+    #[command(flatten)]
+    sampling: SamplingOptions,
+}
+
+pub fn run(arguments: &RecordArguments) -> Result<ExitCode, Failure> {
+    let is_stdout = arguments.output == Path::new("-");
+    let output = (!is_stdout).then(|| arguments.output.clone());
+    let recording = record(&arguments.sampling, output)?;
+    if !arguments.quiet {
+        recording.report(if is_stdout { None } else { Some(&arguments.output) });
+    }
+    Ok(recording.exit_code())
+}
+
+/// A recording that was made.
+pub struct Recording {
+    recorded: Recorded,
+    plan: SamplerPlan,
+    has_command: bool,
+}
+
+/// Samples until the target ends, or the user says so.
+pub fn record(options: &SamplingOptions, output: Option<PathBuf>) -> Result<Recording, Failure> {
+    let target = options.target().map_err(Failure::own)?;
+    let has_command = matches!(target, Target::Command(_));
+    let machine = Machine::read(Path::new("/"));
+    let plan = plan(&machine, options).map_err(Failure::own)?;
+    let stop = Stop::register().context("signals cannot be caught").map_err(Failure::own)?;
+    let recorder = Recorder::open(
+        &machine,
+        &plan,
+        RecordOptions {
+            target,
+            output,
+            duration: options.duration,
+            delay: options.delay,
+            ring_pages: options.mmap_pages,
+            max_size: options.max_size,
+            compression_level: options.compress.then_some(1),
+            only_programs: options.only_exe.clone(),
+            only_names: options.comm.clone(),
+            command_line: std::env::args().collect(),
+            kernel_build_id: hitm::symbols::running_kernel_build_id()
+                .map(|id| id.as_bytes().to_vec()),
+        },
+    );
+    let mut recorded = recorder
+        .and_then(|recorder| recorder.record(stop.pipe.as_fd()))
+        .map_err(sampling_failure)?;
+    // A command that still runs is not ended with its recording: what it answers is the answer.
+    if let Some(mut child) = recorded.command.take() {
+        recorded.status = child.wait().ok();
+    }
+    Ok(Recording { recorded, plan, has_command })
+}
+
+/// Which sampler, and why.
+fn plan(machine: &Machine, options: &SamplingOptions) -> anyhow::Result<SamplerPlan> {
+    let reason = match options.sampler {
+        SamplerChoice::Auto => "the clock: this machine shows no hardware sampler",
+        SamplerChoice::Clock => "the clock, as asked",
+        other => anyhow::bail!("the sampler {other:?} is not available on this machine"),
+    };
+    Ok(clock_plan(machine, &options.sampler_options(), reason.to_owned())?)
+}
+
+/// Exit codes as `env` and `timeout` have them: 127 when there is no such command, 126 when it cannot
+/// be run, 125 when we fail ourselves.
+fn sampling_failure(error: SamplingError) -> Failure {
+    let code = match &error {
+        SamplingError::Command { source, .. } if source.kind() == io::ErrorKind::NotFound => 127,
+        SamplingError::Command { .. } => 126,
+        _ => Failure::OWN,
+    };
+    Failure { error: error.into(), code }
+}
+
+impl Recording {
+    /// Says what was recorded, what was not, and what to change.
+    pub fn report(&self, output: Option<&Path>) {
+        let recorded = &self.recorded;
+        let place = output.map_or("standard output".into(), |path| path.display().to_string());
+        let end = match recorded.end {
+            End::TargetEnded | End::Asked => "",
+            End::Duration => ", the time is over",
+            End::Size => ", the size is reached",
+        };
+        let kib = recorded.size.div_ceil(1024);
+        eprintln!(
+            "hitm: {} samples ({kib} KiB) in {place}{end}; sampled with {}",
+            recorded.samples, self.plan.reason
+        );
+        if recorded.dropped > 0 {
+            eprintln!("hitm: {} samples of other programs were dropped", recorded.dropped);
+        }
+        if recorded.lost > 0 {
+            eprintln!(
+                "hitm: {} records were lost: give larger buffers (-m 512) or a lower rate (-F)",
+                recorded.lost
+            );
+        }
+        if recorded.throttled > 0 {
+            eprintln!(
+                "hitm: the kernel throttled sampling {} times: give a lower rate (-F)",
+                recorded.throttled
+            );
+        }
+        if recorded.is_without_kernel {
+            eprintln!(
+                "hitm: time in the kernel was not sampled: it takes root, CAP_PERFMON or \
+                 kernel.perf_event_paranoid 1"
+            );
+        }
+        if recorded.samples == 0 {
+            eprintln!("hitm: the target used no CPU while it was sampled, or ended at once");
+        }
+    }
+
+    /// The command's own code, or 128 and the signal that ended it.
+    pub fn exit_code(&self) -> ExitCode {
+        let of_status = |status: ExitStatus| {
+            let signal = status.signal().map(|signal| 128 + signal);
+            ExitCode::from(status.code().or(signal).unwrap_or(0) as u8)
+        };
+        self.recorded.status.filter(|_| self.has_command).map_or(ExitCode::SUCCESS, of_status)
+    }
+}
+
+/// Becomes readable when the user wants an end. A second interrupt ends the process at once.
+struct Stop {
+    pipe: PipeReader,
+}
+
+impl Stop {
+    fn register() -> io::Result<Self> {
+        let (pipe, writer) = io::pipe()?;
+        let is_second = Arc::new(AtomicBool::new(false));
+        for signal in [SIGINT, SIGTERM] {
+            // In this order: the first one only sets the flag.
+            signal_hook::flag::register_conditional_shutdown(
+                signal,
+                128 + signal,
+                is_second.clone(),
+            )?;
+            signal_hook::flag::register(signal, is_second.clone())?;
+            signal_hook::low_level::pipe::register(signal, OwnedFd::from(writer.try_clone()?))?;
+        }
+        Ok(Self { pipe })
+    }
+}

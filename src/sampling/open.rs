@@ -1,0 +1,339 @@
+//! Opening a plan's events on a target.
+
+use std::io;
+use std::os::fd::AsFd;
+
+use super::error::SamplingError;
+use super::sampler::{PlannedEvent, Role, SamplerPlan};
+use super::target::Found;
+use crate::kernel::{AuxBuffer, PerfEvent, Placement, RingBuffer, page_size, set_open_file_limit};
+use crate::perf_data::{AttrFlags, ByteOrder, Encoder, EventAttr, ReadFormat};
+use crate::system::Machine;
+
+/// An open event.
+#[derive(Debug)]
+pub(super) struct OpenEvent {
+    /// Index in the plan.
+    pub(super) planned: usize,
+    pub(super) event: PerfEvent,
+    pub(super) id: u64,
+    /// Whether it is enabled with its group's leader and not by itself.
+    pub(super) is_member: bool,
+}
+
+/// The ring of one CPU.
+#[derive(Debug)]
+pub(super) struct Ring {
+    pub(super) cpu: u32,
+    pub(super) buffer: RingBuffer,
+    /// Index of the event that owns it.
+    pub(super) owner: usize,
+    pub(super) aux: Option<AuxBuffer>,
+}
+
+/// Everything that was opened.
+#[derive(Debug)]
+pub(super) struct Opened {
+    /// The plan's attributes as they opened in the end.
+    pub(super) attrs: Vec<EventAttr>,
+    pub(super) events: Vec<OpenEvent>,
+    pub(super) rings: Vec<Ring>,
+}
+
+/// How to open.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct OpenOptions {
+    /// Pages of each ring, a power of two; as many as fit into the kernel's default when `None`.
+    pub(super) pages: Option<usize>,
+    /// Whether the events start when the command becomes its program.
+    pub(super) enable_on_exec: bool,
+    /// Whether the ring's owner wakes the reader after so many bytes.
+    pub(super) wake_up_bytes: Option<u32>,
+}
+
+/// Files that a recorder has open besides its events.
+const OTHER_FILES: u64 = 64;
+
+/// Opens a plan on a target: one event for each thread and CPU, since an event that threads inherit
+/// must be of one CPU to have a ring; one ring for each CPU.
+pub(super) fn open(
+    plan: &SamplerPlan,
+    found: &Found,
+    machine: &Machine,
+    options: &OpenOptions,
+) -> Result<Opened, SamplingError> {
+    let cpus = match found {
+        Found::Cpus(cpus) => cpus.clone(),
+        _ => machine.cpus.online.clone(),
+    };
+    let threads: Vec<Option<u32>> = match found {
+        Found::Threads { threads, .. } => threads.iter().copied().map(Some).collect(),
+        _ => vec![None],
+    };
+    check_open_files(plan, threads.len() as u64, cpus.len() as u64)?;
+    let pages = options.pages.unwrap_or_else(|| default_pages(machine));
+    let mut opened = Opened {
+        attrs: plan.events.iter().map(|event| event.attr).collect(),
+        events: Vec::new(),
+        rings: Vec::new(),
+    };
+    for &cpu in &cpus {
+        // A hybrid CPU's PMUs are on some CPUs each.
+        let here = |event: &PlannedEvent| event.cpus.as_ref().is_none_or(|it| it.contains(&cpu));
+        let mut ring: Option<usize> = None;
+        for &thread in &threads {
+            let mut leader = None;
+            for (planned, event) in plan.events.iter().enumerate().filter(|(_, it)| here(it)) {
+                let group = leader.filter(|_| event.role == Role::GroupMember);
+                let placed = Placed { cpu, thread, found };
+                let Some(index) =
+                    opened.open_one(event, planned, &placed, group, options, threads.len())?
+                else {
+                    continue;
+                };
+                if event.role == Role::GroupLeader {
+                    leader = Some(index);
+                }
+                match ring {
+                    Some(owner) if event.aux_bytes.is_none() => opened.redirect(index, owner)?,
+                    _ => {
+                        opened.map(index, cpu, pages, event.aux_bytes, machine)?;
+                        ring = ring.or(Some(index));
+                    }
+                }
+            }
+        }
+    }
+    Ok(opened)
+}
+
+/// Where one event goes.
+struct Placed<'f> {
+    cpu: u32,
+    thread: Option<u32>,
+    found: &'f Found,
+}
+
+impl Opened {
+    /// Opens one event; `None` when its thread has ended meanwhile, and others remain.
+    fn open_one(
+        &mut self,
+        event: &PlannedEvent,
+        planned: usize,
+        placed: &Placed<'_>,
+        leader: Option<usize>,
+        options: &OpenOptions,
+        threads: usize,
+    ) -> Result<Option<usize>, SamplingError> {
+        let follows = matches!(placed.found, Found::Threads { with_children: true, .. });
+        let mut precise = event.precise_fallback.iter();
+        loop {
+            let mut attr = self.attrs[planned];
+            // What is enabled by another, its leader or an exec, must not be so itself.
+            if leader.is_none() {
+                attr.flags = attr.flags | AttrFlags::DISABLED;
+                if options.enable_on_exec {
+                    attr.flags = attr.flags | AttrFlags::ENABLE_ON_EXEC;
+                }
+            }
+            if follows {
+                attr.flags = attr.flags | AttrFlags::INHERIT;
+            }
+            if let Some(bytes) = options.wake_up_bytes {
+                attr.flags = attr.flags | AttrFlags::WATERMARK;
+                attr.wakeup = bytes;
+            }
+            let mut bytes = Encoder::new(ByteOrder::NATIVE);
+            attr.encode(&mut bytes);
+            let cgroup = match placed.found {
+                Found::Cgroup(folder) => Some(folder.as_fd()),
+                _ => None,
+            };
+            let placement = Placement {
+                thread: placed.thread,
+                cpu: Some(placed.cpu),
+                cgroup,
+                leader: leader.map(|index| self.events[index].event.as_fd()),
+            };
+            match PerfEvent::open(bytes.as_slice(), placement) {
+                Ok(opened) => {
+                    let id = opened.id().map_err(|source| SamplingError::System {
+                        what: "an event has no id",
+                        source,
+                    })?;
+                    let is_member = leader.is_some();
+                    self.events.push(OpenEvent { planned, event: opened, id, is_member });
+                    return Ok(Some(self.events.len() - 1));
+                }
+                Err(error) => {
+                    let errno = error.raw_os_error().unwrap_or(0);
+                    if errno == libc::ESRCH && threads > 1 {
+                        return Ok(None);
+                    }
+                    let known = &mut self.attrs[planned];
+                    if errno == libc::EINVAL
+                        && let Some(simpler) = without_new_features(known)
+                    {
+                        *known = simpler;
+                        continue;
+                    }
+                    if let Some(&level) = precise.next() {
+                        known.flags = known.flags.with_precise_ip(level);
+                        continue;
+                    }
+                    if matches!(errno, libc::EACCES | libc::EPERM)
+                        && !known.flags.contains(AttrFlags::EXCLUDE_KERNEL)
+                    {
+                        known.flags = known.flags
+                            | AttrFlags::EXCLUDE_KERNEL
+                            | AttrFlags::EXCLUDE_CALLCHAIN_KERNEL;
+                        continue;
+                    }
+                    return Err(open_error(event, placed, &error));
+                }
+            }
+        }
+    }
+
+    fn redirect(&self, index: usize, owner: usize) -> Result<(), SamplingError> {
+        self.events[index].event.set_output(&self.events[owner].event).map_err(|source| {
+            SamplingError::System { what: "an event cannot share its CPU's ring buffer", source }
+        })
+    }
+
+    fn map(
+        &mut self,
+        owner: usize,
+        cpu: u32,
+        pages: usize,
+        aux_bytes: Option<u64>,
+        machine: &Machine,
+    ) -> Result<(), SamplingError> {
+        let event = &self.events[owner].event;
+        let failed = |source, bytes: usize| SamplingError::Map {
+            kib: bytes as u64 / 1024,
+            allowed: allowed_memory(machine),
+            source,
+        };
+        let buffer =
+            RingBuffer::map(event, pages).map_err(|source| failed(source, pages * page_size()))?;
+        let aux = match aux_bytes {
+            None => None,
+            Some(bytes) => {
+                let bytes = bytes as usize;
+                let area = AuxBuffer::map(event, &buffer, bytes);
+                Some(area.map_err(|source| failed(source, bytes))?)
+            }
+        };
+        self.rings.push(Ring { cpu, buffer, owner, aux });
+        Ok(())
+    }
+
+    /// Starts all events; members start with their leaders.
+    pub(super) fn enable(&self) -> Result<(), SamplingError> {
+        self.each(PerfEvent::enable, "an event cannot be enabled")
+    }
+
+    /// Stops all events.
+    pub(super) fn disable(&self) -> Result<(), SamplingError> {
+        self.each(PerfEvent::disable, "an event cannot be disabled")
+    }
+
+    fn each(
+        &self,
+        act: impl Fn(&PerfEvent) -> io::Result<()>,
+        what: &'static str,
+    ) -> Result<(), SamplingError> {
+        let leaders = self.events.iter().filter(|event| !event.is_member);
+        leaders.into_iter().try_for_each(|event| {
+            act(&event.event).map_err(|source| SamplingError::System { what, source })
+        })
+    }
+
+    /// The ids of each planned event.
+    pub(super) fn ids(&self, planned: usize) -> Vec<u64> {
+        let events = self.events.iter().filter(|event| event.planned == planned);
+        events.map(|event| event.id).collect()
+    }
+}
+
+/// The attribute without the newest thing in it that an older kernel does not know: counts of lost
+/// samples (6.0), build-ids with mappings (5.12).
+fn without_new_features(attr: &EventAttr) -> Option<EventAttr> {
+    let mut simpler = *attr;
+    if attr.read_format.contains(ReadFormat::LOST) {
+        simpler.read_format = ReadFormat(attr.read_format.0 & !ReadFormat::LOST.0);
+    } else if attr.flags.contains(AttrFlags::BUILD_ID) {
+        simpler.flags = AttrFlags(attr.flags.0 & !AttrFlags::BUILD_ID.0);
+    } else {
+        return None;
+    }
+    Some(simpler)
+}
+
+fn check_open_files(plan: &SamplerPlan, threads: u64, cpus: u64) -> Result<(), SamplingError> {
+    let needed = plan.events.len() as u64 * threads * cpus + OTHER_FILES;
+    let limit = set_open_file_limit(needed)
+        .map_err(|source| SamplingError::System { what: "the limit of open files", source })?;
+    if limit < needed {
+        return Err(SamplingError::OpenFiles { needed, threads, cpus, limit });
+    }
+    Ok(())
+}
+
+/// What is left of the memory that each user may lock for each CPU, after the control page.
+fn default_pages(machine: &Machine) -> usize {
+    const DEFAULT_KIB: u64 = 516;
+    let page_kib = (page_size() / 1024) as u64;
+    let allowed = machine.permissions.ring_memory_kib.unwrap_or(DEFAULT_KIB);
+    let pages = (allowed.saturating_sub(page_kib) / page_kib).max(1);
+    1 << pages.ilog2()
+}
+
+fn allowed_memory(machine: &Machine) -> String {
+    let per_cpu = machine.permissions.ring_memory_kib.unwrap_or_default();
+    let rings = per_cpu * machine.cpus.online.len() as u64;
+    match machine.limits.locked_memory {
+        Some(bytes) => format!("{rings} KiB and {} KiB more", bytes / 1024),
+        None => format!("{rings} KiB and as much more as it likes"),
+    }
+}
+
+fn open_error(event: &PlannedEvent, placed: &Placed<'_>, error: &io::Error) -> SamplingError {
+    let place = match (placed.found, placed.thread) {
+        (Found::Cgroup(_), _) => format!("CPU {} in the cgroup", placed.cpu),
+        (_, Some(thread)) => format!("thread {thread}, CPU {}", placed.cpu),
+        (_, None) => format!("CPU {}", placed.cpu),
+    };
+    let errno = error.raw_os_error().unwrap_or(0);
+    SamplingError::Open {
+        event: event.name.clone(),
+        place,
+        cause: error.to_string(),
+        remedy: remedy(errno).to_owned(),
+        errno,
+    }
+}
+
+/// What to do about an error of `perf_event_open(2)`.
+pub fn remedy(errno: i32) -> &'static str {
+    match errno {
+        libc::EACCES | libc::EPERM => {
+            "run as root or with CAP_PERFMON, lower kernel.perf_event_paranoid, or allow \
+             perf_event_open in the container's seccomp profile (hitm doctor tells which)"
+        }
+        libc::ENOSYS => "this kernel has no perf events (CONFIG_PERF_EVENTS)",
+        libc::ENOENT | libc::ENODEV | libc::EOPNOTSUPP => {
+            "this machine does not have the event: a virtual machine has no PMU unless its host \
+             passes one on; --sampler clock works without"
+        }
+        libc::EMFILE | libc::ENFILE => "raise the limit of open files with ulimit -n",
+        libc::ENOSPC => {
+            "all breakpoint registers of this thread are in use: end the other debugger"
+        }
+        libc::EBUSY => "another tool has this PMU to itself: end it",
+        libc::EINVAL => "this kernel does not know these settings: hitm doctor tells what it takes",
+        libc::ESRCH => "the thread has ended",
+        _ => "hitm doctor tells what this machine can sample",
+    }
+}

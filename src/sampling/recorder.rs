@@ -1,0 +1,468 @@
+//! From a target to a recording: open, tell what runs already, enable, drain, finish.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ExitStatus};
+use std::time::{Duration, Instant};
+
+use rustc_hash::FxHashMap;
+
+use super::clock::jittered;
+use super::error::SamplingError;
+use super::machine_features::{machine_features, memory_topology};
+use super::observer::{Fact, Observer};
+use super::open::{OpenOptions, Opened, open};
+use super::output::Output;
+use super::program_filter::ProgramFilter;
+use super::sampler::{SamplerKind, SamplerPlan};
+use super::synthesis;
+use super::target::{Found, Target};
+use crate::kernel::{Command, PidFile, poll};
+use crate::perf_data::{
+    AttrFlags, AuxTrace, ByteOrder, CapturedCode, Encoder, EventAttr, EventChange, EventSpec,
+    EventUpdate, ImageBuildId, RecordType, SampleFormat, SampleType, WriterOptions,
+};
+use crate::system::{Machine, all_processes, children_of, name_of, threads_of};
+
+/// What to record, and how.
+#[derive(Debug, Clone)]
+pub struct RecordOptions {
+    /// What is sampled.
+    pub target: Target,
+    /// Where the recording goes; `None` for standard output, as a pipe.
+    pub output: Option<PathBuf>,
+    /// How long at most.
+    pub duration: Option<Duration>,
+    /// How long to wait before sampling begins.
+    pub delay: Option<Duration>,
+    /// Pages of each CPU's ring, a power of two; the kernel's default when `None`.
+    pub ring_pages: Option<usize>,
+    /// Ends the recording at about this size, bytes.
+    pub max_size: Option<u64>,
+    /// zstd level, or none.
+    pub compression_level: Option<i32>,
+    /// Programs whose samples stay, as patterns; all when empty.
+    pub only_programs: Vec<String>,
+    /// Names of threads whose samples stay, as patterns; all when empty.
+    pub only_names: Vec<String>,
+    /// The recorder's command line, for the recording.
+    pub command_line: Vec<String>,
+    /// The build-id of the running kernel.
+    pub kernel_build_id: Option<Vec<u8>>,
+}
+
+/// What became of a recording.
+#[derive(Debug)]
+pub struct Recorded {
+    /// Samples that were written.
+    pub samples: u64,
+    /// Samples of programs that were not wanted.
+    pub dropped: u64,
+    /// Records that found no room in a ring.
+    pub lost: u64,
+    /// How often the kernel throttled an event.
+    pub throttled: u64,
+    /// Bytes of the recording.
+    pub size: u64,
+    /// Why it ended.
+    pub end: End,
+    /// Whether the kernel was left out though it was wanted.
+    pub is_without_kernel: bool,
+    /// The command, if one was recorded and still runs.
+    pub command: Option<Child>,
+    /// How the command ended.
+    pub status: Option<ExitStatus>,
+}
+
+/// Why a recording ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// The target has ended.
+    TargetEnded,
+    /// The wanted time is over.
+    Duration,
+    /// The wanted size is reached.
+    Size,
+    /// The user has asked for it.
+    Asked,
+}
+
+/// So long a wait lasts at most: rings are drained, facts collected and periods changed at least so
+/// often.
+const TICK: Duration = Duration::from_millis(200);
+/// So often what was written is handed to the system, so that it is there if the recorder is killed.
+const FLUSH: Duration = Duration::from_millis(500);
+
+/// An opened sampler that is ready to record.
+#[derive(Debug)]
+pub struct Recorder<'m> {
+    machine: &'m Machine,
+    options: RecordOptions,
+    kind: SamplerKind,
+    opened: Opened,
+    found: Found,
+    command: Option<Command>,
+    names: Vec<String>,
+    wants_kernel: bool,
+}
+
+impl<'m> Recorder<'m> {
+    /// Opens a plan on a target; a command then stands before its first instruction.
+    ///
+    /// # Errors
+    ///
+    /// [`SamplingError`]: what stands in the way, and what to do.
+    pub fn open(
+        machine: &'m Machine,
+        plan: &SamplerPlan,
+        options: RecordOptions,
+    ) -> Result<Self, SamplingError> {
+        let root = Path::new("/");
+        let command = match &options.target {
+            Target::Command(program) => Some(prepare(program)?),
+            _ => None,
+        };
+        let found = options.target.find(root, command.as_ref(), &machine.cpus.online)?;
+        let open_options = OpenOptions {
+            pages: options.ring_pages,
+            enable_on_exec: command.is_some() && options.delay.is_none(),
+            wake_up_bytes: None,
+        };
+        let opened = open(plan, &found, machine, &open_options)?;
+        let wants_kernel = plan.events.iter().any(|event| !excludes_kernel(&event.attr));
+        Ok(Self {
+            machine,
+            kind: plan.kind,
+            names: plan.events.iter().map(|event| event.name.clone()).collect(),
+            opened,
+            found,
+            command,
+            options,
+            wants_kernel,
+        })
+    }
+
+    /// Records until the target ends, the time is over or `stop` becomes readable.
+    ///
+    /// # Errors
+    ///
+    /// [`SamplingError`]: the command cannot be run, or the recording not written.
+    pub fn record(mut self, stop: BorrowedFd<'_>) -> Result<Recorded, SamplingError> {
+        let mut features = machine_features(self.machine, &self.options.command_line);
+        let has_physical = |attr: &EventAttr| attr.sample_type.contains(SampleType::PHYS_ADDR);
+        if self.opened.attrs.iter().any(has_physical) {
+            features.memory_topology = memory_topology(self.machine);
+        }
+        if let Some(build_id) = self.options.kernel_build_id.take() {
+            features.build_ids.push(ImageBuildId {
+                misc: 1,
+                pid: -1,
+                build_id,
+                name: "[kernel.kallsyms]".to_owned(),
+            });
+        }
+        let specs = self.specs();
+        let writer_options = WriterOptions {
+            order: ByteOrder::NATIVE,
+            compression_level: self.options.compression_level,
+        };
+        let path = self.options.output.as_deref();
+        let mut output = Output::create(path, specs, &features, writer_options)?;
+        let formats = self.formats();
+        let filter = ProgramFilter::new(&self.options.only_programs, &self.options.only_names);
+        let mut observer = Observer::new(&self.opened.attrs[0], formats, filter);
+
+        let event_id = self.opened.events.first().map_or(0, |event| event.id);
+        output.write(|writer| synthesis::kernel(Path::new("/"), writer, event_id))?;
+        let mut child = None;
+        let started = Instant::now();
+        let mut enabled = started;
+        match self.options.delay {
+            None => {
+                self.synthesise(&mut output, &mut observer, 0)?;
+                output.flush()?;
+                if let Some(command) = self.command.take() {
+                    child = Some(self.start(command)?);
+                } else {
+                    self.opened.enable()?;
+                }
+            }
+            Some(delay) => {
+                if let Some(command) = self.command.take() {
+                    child = Some(self.start(command)?);
+                }
+                wait(stop, delay)?;
+                self.opened.enable()?;
+                enabled = Instant::now();
+                self.synthesise(&mut output, &mut observer, 0)?;
+            }
+        }
+        let end = self.drain_until_end(&mut output, &mut observer, stop, enabled)?;
+        self.opened.disable()?;
+        self.drain(&mut output, &mut observer)?;
+        let lost = self.write_lost(&mut output)?;
+        features.sample_time = observer.times;
+        let size = output.finish(&features)?;
+        let status = match (&mut child, end) {
+            (Some(child), End::TargetEnded) => child.wait().ok(),
+            _ => None,
+        };
+        Ok(Recorded {
+            samples: observer.samples,
+            dropped: observer.dropped,
+            lost: lost.max(observer.lost),
+            throttled: observer.throttled,
+            size,
+            end,
+            is_without_kernel: self.wants_kernel && self.opened.attrs.iter().all(excludes_kernel),
+            command: child.filter(|_| status.is_none()),
+            status,
+        })
+    }
+
+    fn start(&self, command: Command) -> Result<Child, SamplingError> {
+        let Target::Command(program) = &self.options.target else {
+            return Err(SamplingError::System {
+                what: "a command without a program",
+                source: io::ErrorKind::InvalidInput.into(),
+            });
+        };
+        command.start().map_err(|source| command_error(program, source))
+    }
+
+    fn specs(&self) -> Vec<EventSpec> {
+        let events = self.names.iter().zip(&self.opened.attrs).enumerate();
+        events
+            .map(|(index, (name, attr))| EventSpec {
+                attr: *attr,
+                name: name.clone(),
+                ids: self.opened.ids(index),
+            })
+            .collect()
+    }
+
+    fn formats(&self) -> FxHashMap<u64, SampleFormat> {
+        let attrs = &self.opened.attrs;
+        if attrs.len() == 1 {
+            return FxHashMap::from_iter([(0, SampleFormat::from(&attrs[0]))]);
+        }
+        let events = self.opened.events.iter();
+        events.map(|event| (event.id, SampleFormat::from(&attrs[event.planned]))).collect()
+    }
+
+    /// Writes what runs already.
+    fn synthesise(
+        &self,
+        output: &mut Output,
+        observer: &mut Observer,
+        time: u64,
+    ) -> Result<(), SamplingError> {
+        let root = Path::new("/");
+        let event_id = self.opened.events.first().map_or(0, |event| event.id);
+        let pids = match &self.found {
+            Found::Threads { processes, .. } => {
+                let children = processes.iter().flat_map(|pid| children_of(root, *pid));
+                let mut pids: Vec<u32> = processes.iter().copied().chain(children).collect();
+                pids.dedup();
+                pids
+            }
+            _ => all_processes(root),
+        };
+        for pid in pids {
+            let mut mappings = Vec::new();
+            output.write(|writer| {
+                mappings = synthesis::process(root, pid, time, writer, event_id)?;
+                Ok(())
+            })?;
+            let threads: Vec<(u32, Vec<u8>)> = threads_of(root, pid)
+                .unwrap_or_default()
+                .into_iter()
+                .map(|tid| (tid, name_of(root, pid, tid).unwrap_or_default()))
+                .collect();
+            observer.add_process(pid, &threads, &mappings);
+        }
+        self.write_facts(output, observer)
+    }
+
+    fn drain_until_end(
+        &mut self,
+        output: &mut Output,
+        observer: &mut Observer,
+        stop: BorrowedFd<'_>,
+        enabled: Instant,
+    ) -> Result<End, SamplingError> {
+        let ends: Vec<PidFile> = match &self.found {
+            Found::Threads { processes, with_children: true, .. } => {
+                processes.iter().filter_map(|pid| PidFile::open(*pid).ok()).collect()
+            }
+            _ => Vec::new(),
+        };
+        let mut has_ended = vec![false; ends.len()];
+        let mut is_over = vec![false; self.opened.rings.len()];
+        let mut flushed = Instant::now();
+        let mut random = u64::from(std::process::id()) | 1;
+        loop {
+            let left = self.options.duration.map(|time| time.saturating_sub(enabled.elapsed()));
+            let time = left.map_or(TICK, |left| left.min(TICK));
+            let rings: Vec<usize> =
+                (0..self.opened.rings.len()).filter(|index| !is_over[*index]).collect();
+            let running: Vec<usize> = (0..ends.len()).filter(|index| !has_ended[*index]).collect();
+            let mut polled = vec![stop];
+            polled.extend(running.iter().map(|index| ends[*index].as_fd()));
+            polled.extend(rings.iter().map(|index| {
+                let owner = self.opened.rings[*index].owner;
+                self.opened.events[owner].event.as_fd()
+            }));
+            let ready = poll(&polled, time)
+                .map_err(|source| SamplingError::System { what: "waiting failed", source })?;
+            drop(polled);
+            let (asked, ready) = ready.split_first().map_or((false, &ready[..]), |(stop, rest)| {
+                (stop.is_readable || stop.is_over, rest)
+            });
+            let (of_ends, of_rings) = ready.split_at(running.len().min(ready.len()));
+            for (index, ready) in running.iter().zip(of_ends) {
+                has_ended[*index] |= ready.is_readable || ready.is_over;
+            }
+            for (index, ready) in rings.iter().zip(of_rings) {
+                is_over[*index] |= ready.is_over;
+            }
+            self.drain(output, observer)?;
+            self.write_facts(output, observer)?;
+            self.change_periods(&mut random);
+            if flushed.elapsed() >= FLUSH {
+                output.flush()?;
+                flushed = Instant::now();
+            }
+            if asked {
+                return Ok(End::Asked);
+            }
+            if self.target_has_ended(&has_ended) {
+                return Ok(End::TargetEnded);
+            }
+            if left.is_some_and(|left| left.is_zero()) {
+                return Ok(End::Duration);
+            }
+            if self.options.max_size.is_some_and(|most| output.size() >= most) {
+                return Ok(End::Size);
+            }
+        }
+    }
+
+    fn target_has_ended(&self, has_ended: &[bool]) -> bool {
+        match &self.found {
+            Found::Threads { with_children: true, .. } if !has_ended.is_empty() => {
+                has_ended.iter().all(|ended| *ended)
+            }
+            Found::Threads { threads, .. } => {
+                !threads.iter().any(|tid| Path::new(&format!("/proc/{tid}")).exists())
+            }
+            _ => false,
+        }
+    }
+
+    /// Takes what is new out of every ring.
+    fn drain(&mut self, output: &mut Output, observer: &mut Observer) -> Result<(), SamplingError> {
+        let mut has_written = false;
+        for (index, ring) in self.opened.rings.iter_mut().enumerate() {
+            let read = ring.buffer.read(|one, two| {
+                output.write(|writer| {
+                    observer.observe(one, two, |bytes| writer.encoded_records(bytes))
+                })
+            })?;
+            has_written |= read > 0;
+            if let Some(aux) = &mut ring.aux {
+                aux.read(&ring.buffer, |offset, one, two| {
+                    let header = AuxTrace {
+                        size: (one.len() + two.len()) as u64,
+                        offset,
+                        reference: 0,
+                        index: index as u32,
+                        tid: u32::MAX,
+                        cpu: ring.cpu,
+                        reserved: 0,
+                    };
+                    output.write(|writer| writer.aux_trace(&header, one, two))
+                })?;
+            }
+        }
+        if has_written {
+            output.write(|writer| writer.finished_round())?;
+        }
+        Ok(())
+    }
+
+    fn write_facts(
+        &self,
+        output: &mut Output,
+        observer: &mut Observer,
+    ) -> Result<(), SamplingError> {
+        let id = self.opened.events.first().map_or(0, |event| event.id);
+        for fact in observer.facts() {
+            let change = match &fact {
+                Fact::Base(base) => EventChange::ThreadBase(*base),
+                Fact::Code { pid, time, address, bytes } => EventChange::Code(CapturedCode {
+                    pid: *pid,
+                    time: *time,
+                    address: *address,
+                    bytes,
+                }),
+            };
+            let mut body = Encoder::new(ByteOrder::NATIVE);
+            EventUpdate { id, change }.encode(&mut body);
+            output.write(|writer| writer.record(RecordType::EVENT_UPDATE, 0, body.as_slice()))?;
+        }
+        Ok(())
+    }
+
+    /// Keeps samples from beating with a program that does something at a fixed rate.
+    fn change_periods(&self, random: &mut u64) {
+        if self.kind != SamplerKind::Clock {
+            return;
+        }
+        for event in &self.opened.events {
+            // xorshift64 (Marsaglia 2003)
+            *random ^= *random << 13;
+            *random ^= *random >> 7;
+            *random ^= *random << 17;
+            let period = jittered(self.opened.attrs[event.planned].sample_period, *random | 1);
+            // An event whose thread has ended takes no period, and needs none.
+            let _ = event.event.set_period(period);
+        }
+    }
+
+    /// Writes how many samples each event has lost.
+    fn write_lost(&self, output: &mut Output) -> Result<u64, SamplingError> {
+        let mut all = 0;
+        for event in &self.opened.events {
+            let lost = event.event.count().ok().and_then(|count| count.lost).unwrap_or(0);
+            if lost > 0 {
+                all += lost;
+                let id = synthesis::sample_id(0, 0, 0, event.id);
+                output.write(|writer| writer.lost_samples(lost, &id))?;
+            }
+        }
+        Ok(all)
+    }
+}
+
+fn excludes_kernel(attr: &EventAttr) -> bool {
+    attr.flags.contains(AttrFlags::EXCLUDE_KERNEL)
+}
+
+/// Makes the process of a command, which waits.
+fn prepare(program: &[std::ffi::OsString]) -> Result<Command, SamplingError> {
+    Command::prepare(program).map_err(|source| command_error(program, source))
+}
+
+fn command_error(program: &[std::ffi::OsString], source: io::Error) -> SamplingError {
+    let name = program.first().map(|name| name.to_string_lossy().into_owned());
+    SamplingError::Command { command: name.unwrap_or_default(), source }
+}
+
+/// Waits, unless the user asks to stop.
+fn wait(stop: BorrowedFd<'_>, time: Duration) -> Result<(), SamplingError> {
+    poll(&[stop], time)
+        .map(|_| ())
+        .map_err(|source| SamplingError::System { what: "waiting failed", source })
+}

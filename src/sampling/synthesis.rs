@@ -1,0 +1,151 @@
+//! What already runs, as records: the kernel only tells of what happens from now on.
+
+use std::io::{self, BufRead, BufReader, Write};
+use std::path::Path;
+
+use crate::perf_data::{
+    Comm, MISC_MMAP_DATA, MappedObject, Mmap, RecordType, SampleId, Task, Writer,
+};
+use crate::system::{MapsLine, mappings_of, name_of, process_of, threads_of};
+
+const MISC_KERNEL: u16 = 1;
+const MISC_USER: u16 = 2;
+const PROT_READ: u32 = 1;
+const PROT_WRITE: u32 = 2;
+const PROT_EXEC: u32 = 4;
+const MAP_SHARED: u32 = 1;
+const MAP_PRIVATE: u32 = 2;
+/// The process id of the kernel's own mappings.
+const KERNEL_PID: u32 = u32::MAX;
+
+/// The id that written records end with.
+pub(super) fn sample_id(pid: u32, tid: u32, time: u64, event_id: u64) -> SampleId {
+    SampleId {
+        thread: Some((pid, tid)),
+        time: Some(time),
+        id: Some(event_id),
+        stream_id: Some(0),
+        cpu: Some(0),
+        identifier: Some(event_id),
+    }
+}
+
+/// Writes the mappings of the kernel and its modules, as far as this user may know their addresses.
+pub(super) fn kernel<W: Write>(
+    root: &Path,
+    writer: &mut Writer<W>,
+    event_id: u64,
+) -> io::Result<()> {
+    let id = sample_id(KERNEL_PID, 0, 0, event_id);
+    if let Some((start, end)) = kernel_text(root) {
+        let text = kernel_mmap(start, end - start, start, b"[kernel.kallsyms]_text");
+        writer.mmap(MISC_KERNEL, &text, &id)?;
+    }
+    let modules = std::fs::read_to_string(root.join("proc/modules")).unwrap_or_default();
+    for line in modules.lines() {
+        let mut fields = line.split(' ');
+        let (name, size, address) = (fields.next(), fields.next(), fields.nth(3));
+        let address =
+            address.and_then(|text| u64::from_str_radix(text.strip_prefix("0x")?, 16).ok());
+        let size = size.and_then(|text| text.parse::<u64>().ok());
+        if let (Some(name), Some(size), Some(address)) = (name, size, address)
+            && address != 0
+        {
+            let name = format!("[{name}]");
+            writer.mmap(MISC_KERNEL, &kernel_mmap(address, size, 0, name.as_bytes()), &id)?;
+        }
+    }
+    Ok(())
+}
+
+fn kernel_mmap(start: u64, length: u64, page_offset: u64, name: &[u8]) -> Mmap<'_> {
+    Mmap {
+        pid: KERNEL_PID,
+        tid: 0,
+        start,
+        length,
+        page_offset,
+        object: MappedObject::Unknown,
+        protection: 0,
+        flags: 0,
+        name,
+    }
+}
+
+/// From `_text` to `_etext`; none where addresses are hidden, which shows as 0.
+fn kernel_text(root: &Path) -> Option<(u64, u64)> {
+    let file = std::fs::File::open(root.join("proc/kallsyms")).ok()?;
+    let mut start = None;
+    for line in BufReader::new(file).lines() {
+        let line = line.ok()?;
+        let mut fields = line.split_whitespace();
+        let address = u64::from_str_radix(fields.next()?, 16).ok()?;
+        match fields.nth(1)? {
+            "_text" => start = Some(address).filter(|address| *address != 0),
+            "_etext" => return start.filter(|start| *start < address).map(|it| (it, address)),
+            _ => {}
+        }
+    }
+    None
+}
+
+/// Writes a process: its threads, their names and what is mapped. A process that ends meanwhile is
+/// written as far as it was read. Gives what is mapped, for those who look for code.
+pub(super) fn process<W: Write>(
+    root: &Path,
+    pid: u32,
+    time: u64,
+    writer: &mut Writer<W>,
+    event_id: u64,
+) -> io::Result<Vec<MapsLine>> {
+    let parent = process_of(root, pid).map_or(0, |(_, parent)| parent);
+    for tid in threads_of(root, pid).unwrap_or_default() {
+        let id = sample_id(pid, tid, time, event_id);
+        // The main thread came from the parent process, the others from the main thread.
+        let (parent_pid, parent_tid) = if tid == pid { (parent, parent) } else { (pid, pid) };
+        let task = Task { pid, ppid: parent_pid, tid, ptid: parent_tid, time };
+        writer.task(RecordType::FORK, 0, &task, &id)?;
+        if let Some(name) = name_of(root, pid, tid) {
+            writer.comm(0, &Comm { pid, tid, name: &name }, &id)?;
+        }
+    }
+    let mappings = mappings_of(root, pid).unwrap_or_default();
+    let id = sample_id(pid, pid, time, event_id);
+    for mapping in &mappings {
+        if mapping.is_executable || mapping.is_readable {
+            mmap(pid, mapping, &id, writer)?;
+        }
+    }
+    Ok(mappings)
+}
+
+fn mmap<W: Write>(
+    pid: u32,
+    mapping: &MapsLine,
+    id: &SampleId,
+    writer: &mut Writer<W>,
+) -> io::Result<()> {
+    let right = |has: bool, bit: u32| if has { bit } else { 0 };
+    let protection = right(mapping.is_readable, PROT_READ)
+        | right(mapping.is_writable, PROT_WRITE)
+        | right(mapping.is_executable, PROT_EXEC);
+    let name: &[u8] = if mapping.name.is_empty() { b"//anon" } else { &mapping.name };
+    let record = Mmap {
+        pid,
+        tid: pid,
+        start: mapping.start,
+        length: mapping.end.saturating_sub(mapping.start),
+        page_offset: mapping.offset,
+        object: MappedObject::Inode {
+            major: mapping.device.0,
+            minor: mapping.device.1,
+            inode: mapping.inode,
+            generation: 0,
+        },
+        protection,
+        flags: if mapping.is_shared { MAP_SHARED } else { MAP_PRIVATE },
+        name,
+    };
+    let misc = if mapping.is_executable { MISC_USER } else { MISC_USER | MISC_MMAP_DATA };
+    writer.mmap(misc, &record, id)
+}
