@@ -13,9 +13,9 @@ use clap::Args;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::Failure;
-use super::sampling_options::{SamplerChoice, SamplingOptions};
+use super::sampling_options::SamplingOptions;
 use hitm::sampling::{
-    End, RecordOptions, Recorded, Recorder, SamplerPlan, SamplingError, Target, clock_plan,
+    End, RecordOptions, Recorded, Recorder, SamplerPlan, SamplingError, Target, choose,
 };
 use hitm::system::Machine;
 
@@ -55,29 +55,24 @@ pub fn record(options: &SamplingOptions, output: Option<PathBuf>) -> Result<Reco
     let target = options.target().map_err(Failure::own)?;
     let has_command = matches!(target, Target::Command(_));
     let machine = Machine::read(Path::new("/"));
-    let plan = plan(&machine, options).map_err(Failure::own)?;
+    let plans = choose(&machine, options.choice(), &options.sampler_options())
+        .map_err(|error| Failure::own(error.into()))?;
     let stop = Stop::register().context("signals cannot be caught").map_err(Failure::own)?;
-    let recorder = Recorder::open(
-        &machine,
-        &plan,
-        RecordOptions {
-            target,
-            output,
-            duration: options.duration,
-            delay: options.delay,
-            ring_pages: options.mmap_pages,
-            max_size: options.max_size,
-            compression_level: options.compress.then_some(1),
-            only_programs: options.only_exe.clone(),
-            only_names: options.comm.clone(),
-            command_line: std::env::args().collect(),
-            kernel_build_id: hitm::symbols::running_kernel_build_id()
-                .map(|id| id.as_bytes().to_vec()),
-        },
-    );
-    let mut recorded = recorder
-        .and_then(|recorder| recorder.record(stop.pipe.as_fd()))
-        .map_err(sampling_failure)?;
+    let record_options = RecordOptions {
+        target,
+        output,
+        duration: options.duration,
+        delay: options.delay,
+        ring_pages: options.mmap_pages,
+        max_size: options.max_size,
+        compression_level: options.compress.then_some(1),
+        only_programs: options.only_exe.clone(),
+        only_names: options.comm.clone(),
+        command_line: std::env::args().collect(),
+        kernel_build_id: hitm::symbols::running_kernel_build_id().map(|id| id.as_bytes().to_vec()),
+    };
+    let (recorder, plan) = first_that_opens(&machine, &plans, &record_options)?;
+    let mut recorded = recorder.record(stop.pipe.as_fd()).map_err(sampling_failure)?;
     // A command that still runs is not ended with its recording: what it answers is the answer.
     if let Some(mut child) = recorded.command.take() {
         recorded.status = child.wait().ok();
@@ -85,14 +80,29 @@ pub fn record(options: &SamplingOptions, output: Option<PathBuf>) -> Result<Reco
     Ok(Recording { recorded, plan, has_command })
 }
 
-/// Which sampler, and why.
-fn plan(machine: &Machine, options: &SamplingOptions) -> anyhow::Result<SamplerPlan> {
-    let reason = match options.sampler {
-        SamplerChoice::Auto => "the clock: this machine shows no hardware sampler",
-        SamplerChoice::Clock => "the clock, as asked",
-        other => anyhow::bail!("the sampler {other:?} is not available on this machine"),
-    };
-    Ok(clock_plan(machine, &options.sampler_options(), reason.to_owned())?)
+/// Opens the first sampler that this machine lets open.
+fn first_that_opens<'m>(
+    machine: &'m Machine,
+    plans: &[SamplerPlan],
+    options: &RecordOptions,
+) -> Result<(Recorder<'m>, SamplerPlan), Failure> {
+    let mut refused: Option<SamplingError> = None;
+    for plan in plans {
+        match Recorder::open(machine, plan, options.clone()) {
+            Ok(recorder) => {
+                let mut plan = plan.clone();
+                if let Some(error) = refused {
+                    plan.reason = format!("{} ({error})", plan.reason);
+                }
+                return Ok((recorder, plan));
+            }
+            // Only an event that does not open is a reason to try another sampler.
+            Err(error @ SamplingError::Open { .. }) => refused = Some(error),
+            Err(error) => return Err(sampling_failure(error)),
+        }
+    }
+    let none = || Failure::own(anyhow::anyhow!("this machine has no sampler"));
+    Err(refused.map_or_else(none, sampling_failure))
 }
 
 /// Exit codes as `env` and `timeout` have them: 127 when there is no such command, 126 when it cannot

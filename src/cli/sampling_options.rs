@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use super::report::{CpuList, parse_cpus};
-use hitm::sampling::{Modes, Rate, SamplerOptions, Target};
+use hitm::sampling::{Privilege, Rate, SamplerChoice, SamplerKind, SamplerOptions, Target};
 
 /// What is sampled, and how.
 #[derive(Debug, Args)]
@@ -41,8 +41,8 @@ pub struct SamplingOptions {
     pub comm: Vec<String>,
 
     /// How to sample: auto takes the best that opens here
-    #[arg(help_heading = "Sampling", long, value_enum, default_value_t = SamplerChoice::Auto)]
-    pub sampler: SamplerChoice,
+    #[arg(help_heading = "Sampling", long, value_enum, default_value_t = Sampler::Auto)]
+    pub sampler: Sampler,
 
     /// Samples a second on each CPU [default: 1000 with the clock]
     #[arg(help_heading = "Sampling", short = 'F', long, value_name = "HZ")]
@@ -66,7 +66,7 @@ pub struct SamplingOptions {
 
     /// Loads that take fewer cycles are not sampled (PEBS, SPE, newest IBS)
     #[arg(help_heading = "Sampling", long, value_name = "CYCLES")]
-    pub ldlat: Option<u64>,
+    pub ldlat: Option<u32>,
 
     /// Stop after so many seconds
     #[arg(help_heading = "Time and space", long, value_name = "SECONDS", value_parser = parse_seconds)]
@@ -95,7 +95,7 @@ pub struct SamplingOptions {
 
 /// Names of samplers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum SamplerChoice {
+pub enum Sampler {
     /// The best that opens here.
     Auto,
     /// Intel's precise events.
@@ -141,12 +141,33 @@ impl SamplingOptions {
         })
     }
 
+    /// Which sampler.
+    pub fn choice(&self) -> SamplerChoice {
+        match self.sampler {
+            Sampler::Auto => SamplerChoice::Auto,
+            Sampler::Pebs => SamplerChoice::Only(SamplerKind::Pebs),
+            Sampler::Ibs => SamplerChoice::Only(SamplerKind::Ibs),
+            Sampler::Spe => SamplerChoice::Only(SamplerKind::Spe),
+            Sampler::Clock => SamplerChoice::Only(SamplerKind::Clock),
+        }
+    }
+
     /// What every sampler has to know.
     pub fn sampler_options(&self) -> SamplerOptions {
         SamplerOptions {
-            rate: Rate { frequency: self.freq, period: self.period },
-            modes: Modes { user_only: self.all_user, kernel_only: self.all_kernel },
+            ldlat: self.ldlat,
+            rate: match (self.period, self.freq) {
+                (Some(period), _) => Rate::Period(period),
+                (None, Some(frequency)) => Rate::Frequency(frequency),
+                (None, None) => Rate::Default,
+            },
+            privilege: match (self.all_user, self.all_kernel) {
+                (true, _) => Privilege::User,
+                (_, true) => Privilege::Kernel,
+                _ => Privilege::Any,
+            },
             call_graph: self.call_graph,
+            ..SamplerOptions::default()
         }
     }
 }

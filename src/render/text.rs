@@ -161,7 +161,9 @@ fn facts(facts: &RecordingFacts, out: &mut dyn Write) -> io::Result<()> {
         let command = facts.command_line.join(" ");
         writeln!(out, "  command  {}", keep_start(&clean(&command), WIDTH - 11))?;
     }
-    for (index, event) in facts.events.iter().enumerate() {
+    // Events without samples only carry mappings and names.
+    let sampled = facts.events.iter().filter(|event| event.samples > 0 || facts.events.len() == 1);
+    for (index, event) in sampled.enumerate() {
         let label = if index == 0 { "events" } else { "" };
         let name = keep_start(&clean(&event.name), 50);
         let (samples, accesses) = (grouped(event.samples), grouped(event.accesses));

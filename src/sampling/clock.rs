@@ -1,143 +1,160 @@
-//! The clock sampler: where threads spend their time, with their registers.
+//! The kernel's CPU clock with the user's registers: what works where there is no PMU.
 
-use super::error::SamplingError;
+use super::attributes::{SOFTWARE, base, exclusions, kernel_note, side_suffix, tracking};
 use super::sampler::{PlannedEvent, Role, SamplerKind, SamplerPlan};
-use crate::perf_data::{AttrFlags, EventAttr, ReadFormat, SampleType};
-use crate::system::Machine;
+use super::sampler_error::SamplerError;
+use super::sampler_options::{Rate, SamplerOptions};
+use crate::perf_data::{AttrFlags, SampleType};
+use crate::system::{EventWords, Machine};
 
-/// How often the clock samples by default, Hz: often enough to see what costs 1 % of ten seconds, and
-/// seldom enough not to slow the target (see the README's figures).
-pub const DEFAULT_CLOCK_HZ: u64 = 1_000;
+/// Nanoseconds between two samples where nothing is asked: a prime near a millisecond, so that it is
+/// no multiple of what a program or a timer does at round intervals.
+pub const DEFAULT_PERIOD: u64 = 999_983;
+/// The shortest period that the kernel's clock event keeps, nanoseconds (it takes shorter ones as
+/// this).
+pub const SHORTEST_PERIOD: u64 = 10_000;
+/// General registers, instruction pointer and flags of x86-64: `PERF_REG_X86_AX` 0 to `FLAGS` 9 and
+/// `R8` 16 to `R15` 23.
+pub const X86_64_REGISTERS: u64 = 0x00ff_03ff;
+/// `x0` to `x30`, stack pointer and program counter of arm64: 0 to 32.
+pub const ARM64_REGISTERS: u64 = 0x1_ffff_ffff;
+/// `PERF_COUNT_SW_CPU_CLOCK`.
+const CPU_CLOCK: u64 = 0;
 
-const PERF_TYPE_SOFTWARE: u32 = 1;
-const PERF_COUNT_SW_CPU_CLOCK: u64 = 0;
-
-/// `PERF_REG_X86_*`: `ax` to `flags` and `r8` to `r15`; segment selectors tell nothing of addresses.
-pub const X86_64_REGISTERS: u64 = 0xff_03ff;
-/// `PERF_REG_ARM64_*`: `x0` to `x29`, `lr`, `sp`, `pc`.
-const ARM64_REGISTERS: u64 = 0x1_ffff_ffff;
-
-/// How to sample.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rate {
-    /// Samples each second.
-    pub frequency: Option<u64>,
-    /// Events between samples; ns for the clock. Wins over the frequency.
-    pub period: Option<u64>,
-}
-
-/// Which code is sampled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Modes {
-    /// Leave out the kernel.
-    pub user_only: bool,
-    /// Leave out user code.
-    pub kernel_only: bool,
-}
-
-/// Options that every sampler knows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SamplerOptions {
-    /// How often.
-    pub rate: Rate,
-    /// Where.
-    pub modes: Modes,
-    /// Whether callers are wanted.
-    pub call_graph: bool,
-}
-
-/// Plans the clock.
+/// Plans the clock for a machine; it works on every one whose registers are known here.
 ///
 /// # Errors
 ///
-/// [`SamplingError::Rate`] for a frequency or period that cannot be.
-pub fn clock_plan(
-    machine: &Machine,
-    options: &SamplerOptions,
-    reason: String,
-) -> Result<SamplerPlan, SamplingError> {
-    let mut sample_type = SampleType::IDENTIFIER
-        | SampleType::IP
+/// An architecture whose registers are not known here, or an option that the clock does not have.
+pub fn plan(machine: &Machine, options: &SamplerOptions) -> Result<SamplerPlan, SamplerError> {
+    let registers = match machine.arch.as_str() {
+        "x86_64" => X86_64_REGISTERS,
+        "aarch64" => ARM64_REGISTERS,
+        arch => {
+            return Err(SamplerError::NotHere {
+                kind: SamplerKind::Clock,
+                cause: format!("the registers of {arch} are not known to this version"),
+                remedy: "record with perf mem record, if that works there".to_owned(),
+            });
+        }
+    };
+    if let Some(ldlat) = options.ldlat {
+        return Err(SamplerError::Option {
+            kind: SamplerKind::Clock,
+            option: format!("--ldlat {ldlat}"),
+            cause: "the clock does not know latencies".to_owned(),
+        });
+    }
+    let mut fields = SampleType::IP
         | SampleType::TID
         | SampleType::TIME
         | SampleType::CPU
         | SampleType::PERIOD
+        | SampleType::IDENTIFIER
         | SampleType::REGS_USER;
     if options.call_graph {
-        sample_type = sample_type | SampleType::CALLCHAIN;
+        fields |= SampleType::CALLCHAIN;
     }
-    let mut flags = AttrFlags::SAMPLE_ID_ALL
-        | AttrFlags::MMAP
-        | AttrFlags::MMAP2
-        | AttrFlags::MMAP_DATA
-        | AttrFlags::BUILD_ID
-        | AttrFlags::COMM
-        | AttrFlags::COMM_EXEC
-        | AttrFlags::TASK
-        | AttrFlags::EXCLUDE_GUEST
-        | AttrFlags::EXCLUDE_HV;
-    let may_see_kernel = machine.permissions.allows_kernel();
-    if options.modes.user_only || !may_see_kernel {
-        flags = flags | AttrFlags::EXCLUDE_KERNEL | AttrFlags::EXCLUDE_CALLCHAIN_KERNEL;
-    }
-    if options.modes.kernel_only {
-        flags = flags | AttrFlags::EXCLUDE_USER;
-    }
-    let attr = EventAttr {
-        kind: PERF_TYPE_SOFTWARE,
-        size: crate::perf_data::ATTR_SIZE_DEFAULT as u32,
-        config: PERF_COUNT_SW_CPU_CLOCK,
-        sample_period: clock_period(&options.rate, machine.permissions.max_sample_rate)?,
-        sample_type,
-        read_format: ReadFormat::ID | ReadFormat::LOST,
-        flags,
-        sample_regs_user: match cfg!(target_arch = "aarch64") {
-            true => ARM64_REGISTERS,
-            false => X86_64_REGISTERS,
-        },
-        ..EventAttr::default()
-    };
-    let event = PlannedEvent {
-        name: "cpu-clock".to_owned(),
+    let words = EventWords { config: CPU_CLOCK, ..EventWords::default() };
+    let mut attr = base(SOFTWARE, words, fields);
+    attr.sample_period = period(options.rate);
+    attr.sample_regs_user = registers;
+    attr.flags |= exclusions(options.privilege, &machine.permissions) | AttrFlags::EXCLUDE_GUEST;
+    let side = side_suffix(attr.flags);
+    let mut dummy = tracking(fields);
+    // Its fields are those of the clock, so it must name the registers too.
+    dummy.attr.sample_regs_user = registers;
+    let clock = PlannedEvent {
+        name: if side.is_empty() { "cpu-clock".to_owned() } else { format!("cpu-clock:{side}") },
         attr,
         role: Role::Samples,
         cpus: None,
         aux_bytes: None,
         precise_fallback: Vec::new(),
     };
-    Ok(SamplerPlan { kind: SamplerKind::Clock, events: vec![event], reason })
+    Ok(SamplerPlan {
+        kind: SamplerKind::Clock,
+        events: vec![clock, dummy],
+        reason: format!(
+            "the clock, because {}: accesses are worked out from the registers and instructions of \
+             each sample",
+            super::choose::without_pmu_cause(machine)
+        ),
+        notes: kernel_note(options, &machine.permissions).into_iter().collect(),
+    })
 }
 
-/// ns between samples.
-fn clock_period(rate: &Rate, max_rate: Option<u64>) -> Result<u64, SamplingError> {
-    const SECOND: u64 = 1_000_000_000;
-    let wrong = |text: String| Err(SamplingError::Rate(text));
-    let period = match (rate.period, rate.frequency) {
-        (Some(period), _) => period,
-        (None, Some(0)) => return wrong("a frequency of 0 Hz samples nothing".to_owned()),
-        (None, frequency) => SECOND / frequency.unwrap_or(DEFAULT_CLOCK_HZ).min(SECOND),
-    };
-    if period == 0 {
-        return wrong("a period of 0 samples nothing".to_owned());
+fn period(rate: Rate) -> u64 {
+    match rate {
+        Rate::Default => DEFAULT_PERIOD,
+        Rate::Frequency(1000) => DEFAULT_PERIOD,
+        Rate::Frequency(frequency) => {
+            1_000_000_000_u64.checked_div(frequency).unwrap_or(u64::MAX) | 1
+        }
+        Rate::Period(period) => period,
     }
-    if let Some(max_rate) = max_rate.filter(|rate| *rate > 0)
-        && SECOND / period > max_rate
-    {
-        return wrong(format!(
-            "{} samples a second are more than this kernel takes, which is {max_rate} \
-             (kernel.perf_event_max_sample_rate): give -F {max_rate} or less",
-            SECOND / period
-        ));
-    }
-    Ok(jittered(period, 0))
+    .max(SHORTEST_PERIOD)
 }
 
-/// A period near `base`, by a number drawn at random: up to 5 % longer or shorter, so that samples do
-/// not keep step with a program that does something every millisecond.
-pub fn jittered(base: u64, random: u64) -> u64 {
-    // From round numbers the first one keeps away by an odd fraction (1.37 %).
-    const OFF: u64 = 137;
-    let span = base / 10;
-    let base = base + base / 10_000 * OFF;
-    if span == 0 || random == 0 { base } else { base - span / 2 + random % span }
+/// The period for a CPU, nanoseconds: slightly another one on each, so that CPUs that start together
+/// do not sample together. Within 0.1 % of `base`.
+pub fn period_of_cpu(base: u64, cpu: u32) -> u64 {
+    // Steps of 1/65536, of which 64 in alternating directions stay below 0.1 %.
+    let step = base >> 16;
+    let distance = u64::from(cpu % 64 / 2 + 1) * step;
+    if cpu % 2 == 0 { base.saturating_add(distance) } else { base - distance }.max(SHORTEST_PERIOD)
+}
+
+/// The next period, nanoseconds: evenly drawn from the eighth below to the eighth above `base`, so
+/// that on average it is `base` and no program can keep in step with it. `random` is any 64 random
+/// bits.
+pub fn jittered_period(base: u64, random: u64) -> u64 {
+    let spread = base / 4;
+    // The high half of the product is an even draw from 0 ..= spread, without a division.
+    let draw = (u128::from(random) * (u128::from(spread) + 1)) >> 64;
+    (base - spread / 2).saturating_add(draw as u64).max(SHORTEST_PERIOD)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn registers_are_those_of_the_kernel_header() {
+        use perf_event_open_sys::bindings as header;
+        let ranges = [
+            (header::PERF_REG_X86_AX, header::PERF_REG_X86_FLAGS),
+            (header::PERF_REG_X86_R8, header::PERF_REG_X86_R15),
+        ];
+        let mask = ranges
+            .iter()
+            .flat_map(|&(first, last)| first..=last)
+            .fold(0, |mask, bit| mask | 1_u64 << bit);
+        assert_eq!(X86_64_REGISTERS, mask);
+    }
+
+    #[test]
+    fn a_period_is_jittered_around_its_base() {
+        let base = DEFAULT_PERIOD;
+        assert_eq!(jittered_period(base, 0), base - base / 8);
+        assert_eq!(jittered_period(base, u64::MAX), base - base / 8 + base / 4);
+        // A low-discrepancy sequence in place of chance: its mean is exact.
+        let draws = 100_000_u64;
+        let golden = 0x9e37_79b9_7f4a_7c15_u64;
+        let sum: u64 =
+            (0..draws).map(|index| jittered_period(base, index.wrapping_mul(golden))).sum();
+        let mean = sum / draws;
+        assert!(mean.abs_diff(base) < 50, "{mean}");
+        assert_eq!(jittered_period(0, 7), SHORTEST_PERIOD);
+        assert_eq!(jittered_period(u64::MAX, u64::MAX), u64::MAX);
+    }
+
+    #[test]
+    fn every_cpu_has_its_own_period() {
+        let periods: std::collections::HashSet<u64> =
+            (0..64).map(|cpu| period_of_cpu(DEFAULT_PERIOD, cpu)).collect();
+        assert_eq!(periods.len(), 64);
+        assert!(periods.iter().all(|&period| period.abs_diff(DEFAULT_PERIOD) < 1000));
+        assert_eq!(period_of_cpu(DEFAULT_PERIOD, 448), period_of_cpu(DEFAULT_PERIOD, 0));
+    }
 }

@@ -1,23 +1,37 @@
 //! Sampling of what runs now: which events to open on this machine, on which threads and CPUs, and
 //! the loop that drains their buffers into a recording.
 
+mod attributes;
+mod choose;
 mod clock;
 mod error;
+mod ibs;
 mod machine_features;
 mod observer;
 mod open;
 mod output;
+mod pebs;
 mod program_filter;
 mod recorder;
+mod resources;
 mod sampler;
+mod sampler_error;
+mod sampler_options;
+mod spe;
 mod synthesis;
 mod target;
 
+pub use choose::{SamplerChoice, choose, hardware_sampler, plan};
 pub use clock::{
-    DEFAULT_CLOCK_HZ, Modes, Rate, SamplerOptions, X86_64_REGISTERS, clock_plan, jittered,
+    ARM64_REGISTERS, DEFAULT_PERIOD, SHORTEST_PERIOD, X86_64_REGISTERS, jittered_period,
+    period_of_cpu,
 };
 pub use error::SamplingError;
+pub use machine_features::describe_machine;
 pub use open::remedy;
 pub use recorder::{End, RecordOptions, Recorded, Recorder};
-pub use sampler::{PlannedEvent, Role, SamplerKind, SamplerPlan};
+pub use resources::{Demand, Resources, Shortage, default_data_pages, lockable_bytes};
+pub use sampler::{Concession, PlannedEvent, Role, SamplerKind, SamplerPlan};
+pub use sampler_error::SamplerError;
+pub use sampler_options::{Privilege, Rate, SamplerOptions};
 pub use target::Target;

@@ -8,12 +8,12 @@ use std::io;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::program_filter::ProgramFilter;
+use super::synthesis::Written;
 use crate::kernel::{page_size, read_process_memory, robust_list_of};
 use crate::perf_data::{
     ByteOrder, CapturedCode, Comm, Cursor, EventAttr, MISC_MMAP_DATA, Mmap, RECORD_HEADER_SIZE,
     RecordType, SampleFormat, Task, ThreadBase,
 };
-use crate::system::MapsLine;
 
 /// A fact that is written besides the kernel's records.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,20 +79,15 @@ impl Observer {
     }
 
     /// Takes a process that was there before.
-    pub(super) fn add_process(
-        &mut self,
-        pid: u32,
-        threads: &[(u32, Vec<u8>)],
-        mappings: &[MapsLine],
-    ) {
-        for (tid, name) in threads {
+    pub(super) fn add_process(&mut self, pid: u32, process: &Written) {
+        for (tid, name) in &process.threads {
             self.add_thread(pid, *tid);
-            self.filter.add_name(*tid, name);
+            self.filter.add_name(*tid, name.as_bytes());
         }
-        if let Some(program) = mappings.iter().find(|mapping| mapping.is_executable) {
-            self.filter.add_mapping(pid, &program.name);
-        }
-        for mapping in mappings.iter().filter(|mapping| mapping.is_executable) {
+        const PROT_EXEC: u32 = 4;
+        let code = process.mappings.iter().filter(|it| it.protection & PROT_EXEC != 0);
+        for mapping in code {
+            self.filter.add_mapping(pid, &mapping.name);
             if is_without_file(&mapping.name) {
                 let range = (mapping.start, mapping.end);
                 self.without_file.entry(pid).or_default().push(range);

@@ -3,11 +3,13 @@
 use std::io;
 use std::os::fd::AsFd;
 
+use super::clock::jittered_period;
 use super::error::SamplingError;
-use super::sampler::{PlannedEvent, Role, SamplerPlan};
+use super::resources::{default_data_pages, lockable_bytes};
+use super::sampler::{Concession, PlannedEvent, Role, SamplerKind, SamplerPlan};
 use super::target::Found;
 use crate::kernel::{AuxBuffer, PerfEvent, Placement, RingBuffer, page_size, set_open_file_limit};
-use crate::perf_data::{AttrFlags, ByteOrder, Encoder, EventAttr, ReadFormat};
+use crate::perf_data::{AttrFlags, ByteOrder, Encoder};
 use crate::system::Machine;
 
 /// An open event.
@@ -34,8 +36,9 @@ pub(super) struct Ring {
 /// Everything that was opened.
 #[derive(Debug)]
 pub(super) struct Opened {
-    /// The plan's attributes as they opened in the end.
-    pub(super) attrs: Vec<EventAttr>,
+    /// The plan as it opened in the end.
+    pub(super) plan: SamplerPlan,
+    random: u64,
     pub(super) events: Vec<OpenEvent>,
     pub(super) rings: Vec<Ring>,
 }
@@ -51,6 +54,8 @@ pub(super) struct OpenOptions {
     pub(super) wake_up_bytes: Option<u32>,
 }
 
+const PERF_TYPE_SOFTWARE: u32 = 1;
+
 /// Files that a recorder has open besides its events.
 const OTHER_FILES: u64 = 64;
 
@@ -64,19 +69,17 @@ pub(super) fn open(
 ) -> Result<Opened, SamplingError> {
     let cpus = match found {
         Found::Cpus(cpus) => cpus.clone(),
-        _ => machine.cpus.online.clone(),
+        _ => machine.online_cpus.clone(),
     };
     let threads: Vec<Option<u32>> = match found {
         Found::Threads { threads, .. } => threads.iter().copied().map(Some).collect(),
         _ => vec![None],
     };
     check_open_files(plan, threads.len() as u64, cpus.len() as u64)?;
-    let pages = options.pages.unwrap_or_else(|| default_pages(machine));
-    let mut opened = Opened {
-        attrs: plan.events.iter().map(|event| event.attr).collect(),
-        events: Vec::new(),
-        rings: Vec::new(),
-    };
+    let pages = options
+        .pages
+        .unwrap_or_else(|| default_data_pages(&machine.permissions, page_size() as u64) as usize);
+    let mut opened = Opened { plan: with_build_ids(plan), events: Vec::new(), rings: Vec::new() };
     for &cpu in &cpus {
         // A hybrid CPU's PMUs are on some CPUs each.
         let here = |event: &PlannedEvent| event.cpus.as_ref().is_none_or(|it| it.contains(&cpu));
@@ -87,7 +90,7 @@ pub(super) fn open(
                 let group = leader.filter(|_| event.role == Role::GroupMember);
                 let placed = Placed { cpu, thread, found };
                 let Some(index) =
-                    opened.open_one(event, planned, &placed, group, options, threads.len())?
+                    opened.open_one(planned, &placed, group, options, threads.len())?
                 else {
                     continue;
                 };
@@ -107,6 +110,14 @@ pub(super) fn open(
     Ok(opened)
 }
 
+/// xorshift64* (Vigna 2016): nobody can foresee it who does not try to, which is all that is needed.
+fn next_random(mut state: u64) -> u64 {
+    state ^= state >> 12;
+    state ^= state << 25;
+    state ^= state >> 27;
+    state.wrapping_mul(0x2545_f491_4f6c_dd1d) | 1
+}
+
 /// Where one event goes.
 struct Placed<'f> {
     cpu: u32,
@@ -118,7 +129,6 @@ impl Opened {
     /// Opens one event; `None` when its thread has ended meanwhile, and others remain.
     fn open_one(
         &mut self,
-        event: &PlannedEvent,
         planned: usize,
         placed: &Placed<'_>,
         leader: Option<usize>,
@@ -126,9 +136,15 @@ impl Opened {
         threads: usize,
     ) -> Result<Option<usize>, SamplingError> {
         let follows = matches!(placed.found, Found::Threads { with_children: true, .. });
-        let mut precise = event.precise_fallback.iter();
+        let mut precise = self.plan.events[planned].precise_fallback.clone().into_iter();
+        let mut concessions = Concession::ALL.into_iter();
         loop {
-            let mut attr = self.attrs[planned];
+            let mut attr = self.plan.events[planned].attr;
+            if self.plan.kind == SamplerKind::Clock && attr.sample_period > 1 {
+                // Threads that inherit an event keep its period for good, so each event has its own.
+                self.random = next_random(self.random);
+                attr.sample_period = jittered_period(attr.sample_period, self.random);
+            }
             // What is enabled by another, its leader or an exec, must not be so itself.
             if leader.is_none() {
                 attr.flags = attr.flags | AttrFlags::DISABLED;
@@ -170,29 +186,44 @@ impl Opened {
                     if errno == libc::ESRCH && threads > 1 {
                         return Ok(None);
                     }
-                    let known = &mut self.attrs[planned];
-                    if errno == libc::EINVAL
-                        && let Some(simpler) = without_new_features(known)
-                    {
-                        *known = simpler;
+                    if errno == libc::EINVAL && self.concede(planned, &mut concessions) {
                         continue;
                     }
-                    if let Some(&level) = precise.next() {
+                    let known = &mut self.plan.events[planned].attr;
+                    if let Some(level) = precise.next() {
                         known.flags = known.flags.with_precise_ip(level);
                         continue;
                     }
                     if matches!(errno, libc::EACCES | libc::EPERM)
                         && !known.flags.contains(AttrFlags::EXCLUDE_KERNEL)
+                        && known.kind == PERF_TYPE_SOFTWARE
                     {
-                        known.flags = known.flags
-                            | AttrFlags::EXCLUDE_KERNEL
-                            | AttrFlags::EXCLUDE_CALLCHAIN_KERNEL;
+                        known.flags |=
+                            AttrFlags::EXCLUDE_KERNEL | AttrFlags::EXCLUDE_CALLCHAIN_KERNEL;
                         continue;
                     }
-                    return Err(open_error(event, placed, &error));
+                    return Err(open_error(&self.plan.events[planned], placed, &error));
                 }
             }
         }
+    }
+
+    /// Does without something that an older kernel does not know.
+    fn concede(
+        &mut self,
+        planned: usize,
+        concessions: &mut impl Iterator<Item = Concession>,
+    ) -> bool {
+        let flags = &mut self.plan.events[planned].attr.flags;
+        if flags.contains(AttrFlags::BUILD_ID) {
+            // Mappings with build-ids came with Linux 5.12.
+            flags.0 &= !AttrFlags::BUILD_ID.0;
+            return true;
+        }
+        let simpler = concessions.find_map(|concession| self.plan.conceding(concession));
+        let has_simpler = simpler.is_some();
+        self.plan = simpler.unwrap_or_else(|| self.plan.clone());
+        has_simpler
     }
 
     fn redirect(&self, index: usize, owner: usize) -> Result<(), SamplingError> {
@@ -250,6 +281,23 @@ impl Opened {
         })
     }
 
+    /// Changes the periods of events that sample the clock, so that they cannot keep step with a
+    /// program that does something at a fixed rate.
+    pub(super) fn change_periods(&mut self) {
+        if self.plan.kind != SamplerKind::Clock {
+            return;
+        }
+        for event in &self.events {
+            let planned = &self.plan.events[event.planned];
+            if planned.role == Role::Samples {
+                self.random = next_random(self.random);
+                let period = jittered_period(planned.attr.sample_period, self.random);
+                // An event whose thread has ended takes no period, and needs none.
+                let _ = event.event.set_period(period);
+            }
+        }
+    }
+
     /// The ids of each planned event.
     pub(super) fn ids(&self, planned: usize) -> Vec<u64> {
         let events = self.events.iter().filter(|event| event.planned == planned);
@@ -257,18 +305,16 @@ impl Opened {
     }
 }
 
-/// The attribute without the newest thing in it that an older kernel does not know: counts of lost
-/// samples (6.0), build-ids with mappings (5.12).
-fn without_new_features(attr: &EventAttr) -> Option<EventAttr> {
-    let mut simpler = *attr;
-    if attr.read_format.contains(ReadFormat::LOST) {
-        simpler.read_format = ReadFormat(attr.read_format.0 & !ReadFormat::LOST.0);
-    } else if attr.flags.contains(AttrFlags::BUILD_ID) {
-        simpler.flags = AttrFlags(attr.flags.0 & !AttrFlags::BUILD_ID.0);
-    } else {
-        return None;
+/// The plan, with the build-id in each mapping of a file that has one: the kernel reads it when the
+/// file is mapped, and so of the very file.
+fn with_build_ids(plan: &SamplerPlan) -> SamplerPlan {
+    let mut plan = plan.clone();
+    for event in &mut plan.events {
+        if event.attr.flags.contains(AttrFlags::MMAP2) {
+            event.attr.flags |= AttrFlags::BUILD_ID;
+        }
     }
-    Some(simpler)
+    plan
 }
 
 fn check_open_files(plan: &SamplerPlan, threads: u64, cpus: u64) -> Result<(), SamplingError> {
@@ -281,21 +327,10 @@ fn check_open_files(plan: &SamplerPlan, threads: u64, cpus: u64) -> Result<(), S
     Ok(())
 }
 
-/// What is left of the memory that each user may lock for each CPU, after the control page.
-fn default_pages(machine: &Machine) -> usize {
-    const DEFAULT_KIB: u64 = 516;
-    let page_kib = (page_size() / 1024) as u64;
-    let allowed = machine.permissions.ring_memory_kib.unwrap_or(DEFAULT_KIB);
-    let pages = (allowed.saturating_sub(page_kib) / page_kib).max(1);
-    1 << pages.ilog2()
-}
-
 fn allowed_memory(machine: &Machine) -> String {
-    let per_cpu = machine.permissions.ring_memory_kib.unwrap_or_default();
-    let rings = per_cpu * machine.cpus.online.len() as u64;
-    match machine.limits.locked_memory {
-        Some(bytes) => format!("{rings} KiB and {} KiB more", bytes / 1024),
-        None => format!("{rings} KiB and as much more as it likes"),
+    match lockable_bytes(&machine.permissions, machine.online_cpus.len() as u32) {
+        Some(bytes) => format!("{} KiB", bytes / 1024),
+        None => "any amount".to_owned(),
     }
 }
 

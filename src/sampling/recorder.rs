@@ -8,22 +8,21 @@ use std::time::{Duration, Instant};
 
 use rustc_hash::FxHashMap;
 
-use super::clock::jittered;
 use super::error::SamplingError;
-use super::machine_features::{machine_features, memory_topology};
+use super::machine_features::describe_machine;
 use super::observer::{Fact, Observer};
 use super::open::{OpenOptions, Opened, open};
 use super::output::Output;
 use super::program_filter::ProgramFilter;
-use super::sampler::{SamplerKind, SamplerPlan};
+use super::sampler::SamplerPlan;
 use super::synthesis;
 use super::target::{Found, Target};
 use crate::kernel::{Command, PidFile, poll};
 use crate::perf_data::{
     AttrFlags, AuxTrace, ByteOrder, CapturedCode, Encoder, EventAttr, EventChange, EventSpec,
-    EventUpdate, ImageBuildId, RecordType, SampleFormat, SampleType, WriterOptions,
+    EventUpdate, Features, ImageBuildId, RecordType, SampleFormat, SampleType, WriterOptions,
 };
-use crate::system::{Machine, all_processes, children_of, name_of, threads_of};
+use crate::system::{Machine, process_ids, status};
 
 /// What to record, and how.
 #[derive(Debug, Clone)]
@@ -99,11 +98,9 @@ const FLUSH: Duration = Duration::from_millis(500);
 pub struct Recorder<'m> {
     machine: &'m Machine,
     options: RecordOptions,
-    kind: SamplerKind,
     opened: Opened,
     found: Found,
     command: Option<Command>,
-    names: Vec<String>,
     wants_kernel: bool,
 }
 
@@ -123,7 +120,7 @@ impl<'m> Recorder<'m> {
             Target::Command(program) => Some(prepare(program)?),
             _ => None,
         };
-        let found = options.target.find(root, command.as_ref(), &machine.cpus.online)?;
+        let found = options.target.find(root, command.as_ref(), &machine.online_cpus)?;
         let open_options = OpenOptions {
             pages: options.ring_pages,
             enable_on_exec: command.is_some() && options.delay.is_none(),
@@ -131,16 +128,7 @@ impl<'m> Recorder<'m> {
         };
         let opened = open(plan, &found, machine, &open_options)?;
         let wants_kernel = plan.events.iter().any(|event| !excludes_kernel(&event.attr));
-        Ok(Self {
-            machine,
-            kind: plan.kind,
-            names: plan.events.iter().map(|event| event.name.clone()).collect(),
-            opened,
-            found,
-            command,
-            options,
-            wants_kernel,
-        })
+        Ok(Self { machine, opened, found, command, options, wants_kernel })
     }
 
     /// Records until the target ends, the time is over or `stop` becomes readable.
@@ -149,10 +137,15 @@ impl<'m> Recorder<'m> {
     ///
     /// [`SamplingError`]: the command cannot be run, or the recording not written.
     pub fn record(mut self, stop: BorrowedFd<'_>) -> Result<Recorded, SamplingError> {
-        let mut features = machine_features(self.machine, &self.options.command_line);
+        let mut features = Features {
+            version: Some(format!("hitm {}", env!("CARGO_PKG_VERSION"))),
+            command_line: self.options.command_line.clone(),
+            ..Features::default()
+        };
+        describe_machine(Path::new("/"), self.machine, &mut features);
         let has_physical = |attr: &EventAttr| attr.sample_type.contains(SampleType::PHYS_ADDR);
-        if self.opened.attrs.iter().any(has_physical) {
-            features.memory_topology = memory_topology(self.machine);
+        if !self.attrs().any(|attr| has_physical(&attr)) {
+            features.memory_topology = None;
         }
         if let Some(build_id) = self.options.kernel_build_id.take() {
             features.build_ids.push(ImageBuildId {
@@ -171,7 +164,7 @@ impl<'m> Recorder<'m> {
         let mut output = Output::create(path, specs, &features, writer_options)?;
         let formats = self.formats();
         let filter = ProgramFilter::new(&self.options.only_programs, &self.options.only_names);
-        let mut observer = Observer::new(&self.opened.attrs[0], formats, filter);
+        let mut observer = Observer::new(&self.opened.plan.events[0].attr, formats, filter);
 
         let event_id = self.opened.events.first().map_or(0, |event| event.id);
         output.write(|writer| synthesis::kernel(Path::new("/"), writer, event_id))?;
@@ -215,7 +208,7 @@ impl<'m> Recorder<'m> {
             throttled: observer.throttled,
             size,
             end,
-            is_without_kernel: self.wants_kernel && self.opened.attrs.iter().all(excludes_kernel),
+            is_without_kernel: self.wants_kernel && self.attrs().all(|attr| excludes_kernel(&attr)),
             command: child.filter(|_| status.is_none()),
             status,
         })
@@ -231,24 +224,28 @@ impl<'m> Recorder<'m> {
         command.start().map_err(|source| command_error(program, source))
     }
 
+    fn attrs(&self) -> impl Iterator<Item = EventAttr> {
+        self.opened.plan.events.iter().map(|event| event.attr)
+    }
+
     fn specs(&self) -> Vec<EventSpec> {
-        let events = self.names.iter().zip(&self.opened.attrs).enumerate();
+        let events = self.opened.plan.events.iter().enumerate();
         events
-            .map(|(index, (name, attr))| EventSpec {
-                attr: *attr,
-                name: name.clone(),
+            .map(|(index, event)| EventSpec {
+                attr: event.attr,
+                name: event.name.clone(),
                 ids: self.opened.ids(index),
             })
             .collect()
     }
 
     fn formats(&self) -> FxHashMap<u64, SampleFormat> {
-        let attrs = &self.opened.attrs;
-        if attrs.len() == 1 {
-            return FxHashMap::from_iter([(0, SampleFormat::from(&attrs[0]))]);
+        let events = &self.opened.plan.events;
+        if events.len() == 1 {
+            return FxHashMap::from_iter([(0, SampleFormat::from(&events[0].attr))]);
         }
-        let events = self.opened.events.iter();
-        events.map(|event| (event.id, SampleFormat::from(&attrs[event.planned]))).collect()
+        let opened = self.opened.events.iter();
+        opened.map(|it| (it.id, SampleFormat::from(&events[it.planned].attr))).collect()
     }
 
     /// Writes what runs already.
@@ -261,26 +258,16 @@ impl<'m> Recorder<'m> {
         let root = Path::new("/");
         let event_id = self.opened.events.first().map_or(0, |event| event.id);
         let pids = match &self.found {
-            Found::Threads { processes, .. } => {
-                let children = processes.iter().flat_map(|pid| children_of(root, *pid));
-                let mut pids: Vec<u32> = processes.iter().copied().chain(children).collect();
-                pids.dedup();
-                pids
-            }
-            _ => all_processes(root),
+            Found::Threads { processes, .. } => with_children(root, processes),
+            _ => process_ids(root).unwrap_or_default(),
         };
         for pid in pids {
-            let mut mappings = Vec::new();
+            let mut written = synthesis::Written::default();
             output.write(|writer| {
-                mappings = synthesis::process(root, pid, time, writer, event_id)?;
+                written = synthesis::process(root, pid, time, writer, event_id)?;
                 Ok(())
             })?;
-            let threads: Vec<(u32, Vec<u8>)> = threads_of(root, pid)
-                .unwrap_or_default()
-                .into_iter()
-                .map(|tid| (tid, name_of(root, pid, tid).unwrap_or_default()))
-                .collect();
-            observer.add_process(pid, &threads, &mappings);
+            observer.add_process(pid, &written);
         }
         self.write_facts(output, observer)
     }
@@ -301,7 +288,6 @@ impl<'m> Recorder<'m> {
         let mut has_ended = vec![false; ends.len()];
         let mut is_over = vec![false; self.opened.rings.len()];
         let mut flushed = Instant::now();
-        let mut random = u64::from(std::process::id()) | 1;
         loop {
             let left = self.options.duration.map(|time| time.saturating_sub(enabled.elapsed()));
             let time = left.map_or(TICK, |left| left.min(TICK));
@@ -329,7 +315,7 @@ impl<'m> Recorder<'m> {
             }
             self.drain(output, observer)?;
             self.write_facts(output, observer)?;
-            self.change_periods(&mut random);
+            self.opened.change_periods();
             if flushed.elapsed() >= FLUSH {
                 output.flush()?;
                 flushed = Instant::now();
@@ -415,22 +401,6 @@ impl<'m> Recorder<'m> {
         Ok(())
     }
 
-    /// Keeps samples from beating with a program that does something at a fixed rate.
-    fn change_periods(&self, random: &mut u64) {
-        if self.kind != SamplerKind::Clock {
-            return;
-        }
-        for event in &self.opened.events {
-            // xorshift64 (Marsaglia 2003)
-            *random ^= *random << 13;
-            *random ^= *random >> 7;
-            *random ^= *random << 17;
-            let period = jittered(self.opened.attrs[event.planned].sample_period, *random | 1);
-            // An event whose thread has ended takes no period, and needs none.
-            let _ = event.event.set_period(period);
-        }
-    }
-
     /// Writes how many samples each event has lost.
     fn write_lost(&self, output: &mut Output) -> Result<u64, SamplingError> {
         let mut all = 0;
@@ -444,6 +414,24 @@ impl<'m> Recorder<'m> {
         }
         Ok(all)
     }
+}
+
+/// Processes, their children, theirs and so on.
+fn with_children(root: &Path, processes: &[u32]) -> Vec<u32> {
+    let parents: Vec<(u32, u32)> = process_ids(root)
+        .unwrap_or_default()
+        .into_iter()
+        .filter_map(|pid| Some((pid, status(root, pid).ok()?.parent)))
+        .collect();
+    let mut family = processes.to_vec();
+    let mut next = 0;
+    while let Some(&parent) = family.get(next) {
+        let children = parents.iter().filter(|(pid, of)| *of == parent && !family.contains(pid));
+        let children: Vec<u32> = children.map(|(pid, _)| *pid).collect();
+        family.extend(children);
+        next += 1;
+    }
+    family
 }
 
 fn excludes_kernel(attr: &EventAttr) -> bool {

@@ -1,6 +1,6 @@
 //! A sampler: a set of events to open together, worked out before anything is opened.
 
-use crate::perf_data::EventAttr;
+use crate::perf_data::{AttrFlags, EventAttr, ReadFormat, SampleType};
 
 /// The ways to sample memory accesses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
@@ -14,6 +14,24 @@ pub enum SamplerKind {
     Spe,
     /// The kernel's CPU clock with user registers.
     Clock,
+}
+
+impl SamplerKind {
+    /// Its name on the command line and in reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pebs => "pebs",
+            Self::Ibs => "ibs",
+            Self::Spe => "spe",
+            Self::Clock => "clock",
+        }
+    }
+}
+
+impl std::fmt::Display for SamplerKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
 }
 
 /// What an event is opened for.
@@ -55,4 +73,44 @@ pub struct SamplerPlan {
     pub events: Vec<PlannedEvent>,
     /// One sentence for the user: why this one.
     pub reason: String,
+    /// Sentences for the user: what this plan does without, and what gives it.
+    pub notes: Vec<String>,
+}
+
+/// Something that a plan can do without when the kernel refuses its events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Concession {
+    /// One latency in place of three (`WEIGHT_STRUCT` came with Linux 5.12).
+    PlainWeight,
+    /// No count of lost samples at the end (`PERF_FORMAT_LOST` came with Linux 6.0).
+    NoLostCount,
+    /// Guests are not left out (PMUs that cannot tell them apart refuse `exclude_guest`).
+    WithGuests,
+}
+
+impl Concession {
+    /// In the order in which they are tried, each on top of those before it.
+    pub const ALL: [Self; 3] = [Self::NoLostCount, Self::PlainWeight, Self::WithGuests];
+}
+
+impl SamplerPlan {
+    /// The plan without something, for kernels that refuse it with `EINVAL`; `None` when it has no
+    /// such thing.
+    #[must_use]
+    pub fn conceding(&self, concession: Concession) -> Option<Self> {
+        let mut plan = self.clone();
+        for event in &mut plan.events {
+            let attr = &mut event.attr;
+            match concession {
+                Concession::PlainWeight if attr.sample_type.contains(SampleType::WEIGHT_STRUCT) => {
+                    attr.sample_type.0 &= !SampleType::WEIGHT_STRUCT.0;
+                    attr.sample_type |= SampleType::WEIGHT;
+                }
+                Concession::NoLostCount => attr.read_format.0 &= !ReadFormat::LOST.0,
+                Concession::WithGuests => attr.flags.0 &= !AttrFlags::EXCLUDE_GUEST.0,
+                Concession::PlainWeight => {}
+            }
+        }
+        (plan.events != self.events).then_some(plan)
+    }
 }

@@ -6,12 +6,11 @@ use std::path::Path;
 use crate::perf_data::{
     Comm, MISC_MMAP_DATA, MappedObject, Mmap, RecordType, SampleId, Task, Writer,
 };
-use crate::system::{MapsLine, mappings_of, name_of, process_of, threads_of};
+use crate::system::{MapLine, maps, status, thread_ids};
 
 const MISC_KERNEL: u16 = 1;
 const MISC_USER: u16 = 2;
 const PROT_READ: u32 = 1;
-const PROT_WRITE: u32 = 2;
 const PROT_EXEC: u32 = 4;
 const MAP_SHARED: u32 = 1;
 const MAP_PRIVATE: u32 = 2;
@@ -89,46 +88,53 @@ fn kernel_text(root: &Path) -> Option<(u64, u64)> {
     None
 }
 
+/// A process as it was written.
+#[derive(Debug, Default)]
+pub(super) struct Written {
+    /// Its threads, with their names.
+    pub(super) threads: Vec<(u32, String)>,
+    /// What it had mapped.
+    pub(super) mappings: Vec<MapLine>,
+}
+
 /// Writes a process: its threads, their names and what is mapped. A process that ends meanwhile is
-/// written as far as it was read. Gives what is mapped, for those who look for code.
+/// written as far as it was read.
 pub(super) fn process<W: Write>(
     root: &Path,
     pid: u32,
     time: u64,
     writer: &mut Writer<W>,
     event_id: u64,
-) -> io::Result<Vec<MapsLine>> {
-    let parent = process_of(root, pid).map_or(0, |(_, parent)| parent);
-    for tid in threads_of(root, pid).unwrap_or_default() {
+) -> io::Result<Written> {
+    let mut written = Written::default();
+    for tid in thread_ids(root, pid).unwrap_or_default() {
+        let Ok(found) = status(root, tid) else {
+            continue;
+        };
         let id = sample_id(pid, tid, time, event_id);
         // The main thread came from the parent process, the others from the main thread.
-        let (parent_pid, parent_tid) = if tid == pid { (parent, parent) } else { (pid, pid) };
-        let task = Task { pid, ppid: parent_pid, tid, ptid: parent_tid, time };
+        let (ppid, ptid) = if tid == pid { (found.parent, found.parent) } else { (pid, pid) };
+        let task = Task { pid, ppid, tid, ptid, time };
         writer.task(RecordType::FORK, 0, &task, &id)?;
-        if let Some(name) = name_of(root, pid, tid) {
-            writer.comm(0, &Comm { pid, tid, name: &name }, &id)?;
-        }
+        writer.comm(0, &Comm { pid, tid, name: found.name.as_bytes() }, &id)?;
+        written.threads.push((tid, found.name));
     }
-    let mappings = mappings_of(root, pid).unwrap_or_default();
+    written.mappings = maps(root, pid).unwrap_or_default();
     let id = sample_id(pid, pid, time, event_id);
-    for mapping in &mappings {
-        if mapping.is_executable || mapping.is_readable {
+    for mapping in &written.mappings {
+        if mapping.protection & (PROT_READ | PROT_EXEC) != 0 {
             mmap(pid, mapping, &id, writer)?;
         }
     }
-    Ok(mappings)
+    Ok(written)
 }
 
 fn mmap<W: Write>(
     pid: u32,
-    mapping: &MapsLine,
+    mapping: &MapLine,
     id: &SampleId,
     writer: &mut Writer<W>,
 ) -> io::Result<()> {
-    let right = |has: bool, bit: u32| if has { bit } else { 0 };
-    let protection = right(mapping.is_readable, PROT_READ)
-        | right(mapping.is_writable, PROT_WRITE)
-        | right(mapping.is_executable, PROT_EXEC);
     let name: &[u8] = if mapping.name.is_empty() { b"//anon" } else { &mapping.name };
     let record = Mmap {
         pid,
@@ -137,15 +143,16 @@ fn mmap<W: Write>(
         length: mapping.end.saturating_sub(mapping.start),
         page_offset: mapping.offset,
         object: MappedObject::Inode {
-            major: mapping.device.0,
-            minor: mapping.device.1,
+            major: mapping.major,
+            minor: mapping.minor,
             inode: mapping.inode,
             generation: 0,
         },
-        protection,
+        protection: mapping.protection,
         flags: if mapping.is_shared { MAP_SHARED } else { MAP_PRIVATE },
         name,
     };
-    let misc = if mapping.is_executable { MISC_USER } else { MISC_USER | MISC_MMAP_DATA };
+    let is_code = mapping.protection & PROT_EXEC != 0;
+    let misc = if is_code { MISC_USER } else { MISC_USER | MISC_MMAP_DATA };
     writer.mmap(misc, &record, id)
 }

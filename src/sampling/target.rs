@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::SamplingError;
 use crate::kernel::Command;
-use crate::system::{process_of, threads_of};
+use crate::system::{cgroup_for_perf, mounts, status, thread_ids};
 
 /// What the user wants to have sampled.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,7 +51,7 @@ impl Target {
                 let mut threads = Vec::new();
                 for &pid in pids {
                     let of_process =
-                        threads_of(root, pid).map_err(|_| SamplingError::NoProcess { pid })?;
+                        thread_ids(root, pid).map_err(|_| SamplingError::NoProcess { pid })?;
                     threads.extend(of_process);
                 }
                 Ok(Found::Threads { threads, processes: pids.clone(), with_children: true })
@@ -59,9 +59,10 @@ impl Target {
             Self::Threads(threads) => {
                 let mut processes = Vec::new();
                 for &tid in threads {
-                    let found = process_of(root, tid).ok_or(SamplingError::NoThread { tid })?;
-                    if !processes.contains(&found.0) {
-                        processes.push(found.0);
+                    let found =
+                        status(root, tid).map_err(|_| SamplingError::NoThread { tid })?.process;
+                    if !processes.contains(&found) {
+                        processes.push(found);
                     }
                 }
                 let threads = threads.clone();
@@ -85,22 +86,10 @@ impl Target {
     }
 }
 
-/// The folder of a cgroup that is named by its path below the mount, or by its whole path. Events
-/// follow the `perf_event` hierarchy: the one of version 2, or of version 1 where there is none.
+/// The folder of a cgroup that is named by its path below the mount, or by its whole path.
 fn cgroup_path(root: &Path, name: &Path) -> PathBuf {
-    let mounts = std::fs::read_to_string(root.join("proc/mounts")).unwrap_or_default();
-    let mounted = |is_wanted: &dyn Fn(&str, &str) -> bool| {
-        mounts.lines().find_map(|line| {
-            let mut fields = line.split(' ').skip(1);
-            let (path, kind, options) = (fields.next()?, fields.next()?, fields.next()?);
-            is_wanted(kind, options).then(|| PathBuf::from(path))
-        })
-    };
-    let version_1 = |kind: &str, options: &str| {
-        kind == "cgroup" && options.split(',').any(|option| option == "perf_event")
-    };
-    let mount = mounted(&version_1).or_else(|| mounted(&|kind, _| kind == "cgroup2"));
-    let mount = mount.unwrap_or_else(|| PathBuf::from("/sys/fs/cgroup"));
+    let mount = cgroup_for_perf(&mounts(root))
+        .map_or_else(|| PathBuf::from("/sys/fs/cgroup"), |mount| mount.point);
     if name.starts_with(&mount) {
         return name.to_owned();
     }

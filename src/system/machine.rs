@@ -1,57 +1,58 @@
-//! Everything that sampling has to know of a machine.
+//! What a machine can sample and what stands in the way: everything that choosing a sampler needs.
 
 use std::path::Path;
 
+use super::cpu_list::parse_cpu_list;
 use super::cpu_model::CpuModel;
-use super::cpus::Cpus;
-use super::host::Host;
-use super::limits::Limits;
-use super::memory::{NodeMemory, block_size};
+use super::hypervisor::Surroundings;
 use super::permissions::Permissions;
-use super::pmu::Pmu;
+use super::pmu::{Pmu, pmus};
+use super::tree;
 
-/// A machine, as its files describe it.
+/// A machine's capabilities: pure data, read once.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Machine {
-    /// Its name and kernel.
-    pub host: Host,
-    /// Its processor.
-    pub model: CpuModel,
-    /// Its CPUs.
-    pub cpus: Cpus,
-    /// Its NUMA nodes.
-    pub nodes: Vec<NodeMemory>,
-    /// Bytes of a memory block.
-    pub memory_block_size: Option<u64>,
-    /// Memory, KiB.
-    pub memory_kib: Option<u64>,
-    /// Its PMUs.
+    /// As `uname -m` says it: `x86_64`, `aarch64`.
+    pub arch: String,
+    /// Kernel release.
+    pub kernel_release: Option<String>,
+    /// The CPU.
+    pub cpu: CpuModel,
+    /// CPUs that are online, ascending.
+    pub online_cpus: Vec<u32>,
+    /// PMUs in sysfs, by name.
     pub pmus: Vec<Pmu>,
-    /// What this process may do.
+    /// Limits and rights.
     pub permissions: Permissions,
-    /// Its limits.
-    pub limits: Limits,
+    /// Virtual machine and container.
+    pub surroundings: Surroundings,
 }
 
 impl Machine {
-    /// Reads `/proc` and `/sys` below `root` (`/` on a real machine).
+    /// Reads a machine below `root` (`/` on a real one).
     pub fn read(root: &Path) -> Self {
-        let meminfo = std::fs::read_to_string(root.join("proc/meminfo")).unwrap_or_default();
-        let total = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"));
+        let cpu = CpuModel::read(root);
+        let arch = tree::text(root, "proc/sys/kernel/arch").unwrap_or_else(|| {
+            // Kernels before 6.1 have no such file.
+            match (&cpu.vendor_id, cpu.implementer) {
+                (None, Some(_)) => "aarch64".to_owned(),
+                (Some(_), _) => "x86_64".to_owned(),
+                _ => std::env::consts::ARCH.to_owned(),
+            }
+        });
+        let online = tree::text(root, "sys/devices/system/cpu/online");
         Self {
-            host: Host::read(root),
-            model: CpuModel::read(root),
-            cpus: Cpus::read(root),
-            nodes: NodeMemory::read_all(root),
-            memory_block_size: block_size(root),
-            memory_kib: total.and_then(|text| text.split_whitespace().next()?.parse().ok()),
-            pmus: Pmu::read_all(root),
+            arch,
+            kernel_release: tree::text(root, "proc/sys/kernel/osrelease"),
+            online_cpus: online.and_then(|list| parse_cpu_list(&list).ok()).unwrap_or_default(),
+            pmus: pmus(root),
             permissions: Permissions::read(root),
-            limits: Limits::read(root),
+            surroundings: Surroundings::read(root, &cpu),
+            cpu,
         }
     }
 
-    /// The PMU of a name.
+    /// The PMU of this name.
     pub fn pmu(&self, name: &str) -> Option<&Pmu> {
         self.pmus.iter().find(|pmu| pmu.name == name)
     }

@@ -1,24 +1,32 @@
-//! Safe readers of `/proc` and `/sys`. The root of both is a parameter, so that a tree of files can
-//! stand for a machine that is not there.
+//! Safe readers of `/proc` and `/sys`.
+//!
+//! Everything takes the root of the two trees (`/` on a real machine), so that a tree of another
+//! machine reads alike. What a file does not say is `None` or empty; nothing here is an error but a
+//! process that cannot be looked at.
 
+mod caches;
+mod cpu_list;
 mod cpu_model;
-mod cpus;
 mod host;
-mod limits;
+mod hypervisor;
 mod machine;
-mod mappings;
-mod memory;
+mod mounts;
+mod numa;
 mod permissions;
 mod pmu;
-mod threads;
+mod process;
+mod topology;
+mod tree;
 
-pub use cpu_model::CpuModel;
-pub use cpus::{CpuCache, CpuPlace, Cpus, parse_list};
+pub use caches::{CacheLevel, caches};
+pub use cpu_list::{CpuListError, parse_cpu_list};
+pub use cpu_model::{CpuModel, Vendor};
 pub use host::Host;
-pub use limits::Limits;
+pub use hypervisor::{Surroundings, Virtualisation};
 pub use machine::Machine;
-pub use mappings::{MapsLine, mappings_of, parse_maps};
-pub use memory::NodeMemory;
-pub use permissions::{Capability, Permissions};
-pub use pmu::{BitRange, Field, Pmu, Word};
-pub use threads::{all_processes, children_of, name_of, process_of, threads_of};
+pub use mounts::{CgroupMount, Mount, cgroup_for_perf, mounts, tracefs};
+pub use numa::{MemoryBlocks, NodeMemory, memory_blocks, nodes};
+pub use permissions::{Capability, Lockdown, Permissions, SeccompMode};
+pub use pmu::{ConfigWord, EventWords, Format, FormatError, Pmu, pmus};
+pub use process::{MapLine, ProcessStatus, executable, maps, process_ids, status, thread_ids};
+pub use topology::{CpuPlace, Topology, topology};

@@ -1,0 +1,139 @@
+//! Which sampler: the best that the machine has, or the one that was asked for.
+
+use super::sampler::{SamplerKind, SamplerPlan};
+use super::sampler_error::SamplerError;
+use super::sampler_options::SamplerOptions;
+use super::{clock, ibs, pebs, spe};
+use crate::system::{Machine, Vendor};
+
+/// Which sampler the user wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SamplerChoice {
+    /// The best that opens.
+    #[default]
+    Auto,
+    /// This one and no other.
+    Only(SamplerKind),
+}
+
+/// The samplers to try, in order: the hardware's where its PMU is in sysfs, then the clock. Whether
+/// one opens shows when it is opened.
+///
+/// # Errors
+///
+/// What was asked is impossible here: a rate, an option that the best sampler does not have, or a
+/// sampler that this machine has not.
+pub fn choose(
+    machine: &Machine,
+    choice: SamplerChoice,
+    options: &SamplerOptions,
+) -> Result<Vec<SamplerPlan>, SamplerError> {
+    options.check(&machine.permissions)?;
+    match choice {
+        SamplerChoice::Only(kind) => {
+            let mut plan = plan(kind, machine, options)?;
+            plan.reason = format!("{kind}, as asked");
+            Ok(vec![plan])
+        }
+        SamplerChoice::Auto => {
+            let mut plans = Vec::new();
+            let mut passed_over = Vec::new();
+            for kind in [SamplerKind::Pebs, SamplerKind::Ibs, SamplerKind::Spe] {
+                match plan(kind, machine, options) {
+                    Ok(plan) => plans.push(plan),
+                    Err(SamplerError::NotHere { .. }) => {}
+                    Err(error @ SamplerError::NotPermitted { .. }) => {
+                        passed_over.push(error.to_string())
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            match clock::plan(machine, options) {
+                Ok(mut plan) => {
+                    if let Some(first) = plans.first() {
+                        plan.reason = format!("the clock, because {} does not open", first.kind);
+                    } else if let Some(cause) = passed_over.first() {
+                        plan.reason = format!("the clock, because {cause}");
+                    }
+                    plans.push(plan);
+                }
+                // An option for hardware samplers leaves the clock out where there is one of them.
+                Err(SamplerError::Option { .. } | SamplerError::NotHere { .. })
+                    if !plans.is_empty() => {}
+                Err(error) => return Err(error),
+            }
+            Ok(plans)
+        }
+    }
+}
+
+/// Plans one sampler.
+///
+/// # Errors
+///
+/// Why this machine, this user or these options cannot have it.
+pub fn plan(
+    kind: SamplerKind,
+    machine: &Machine,
+    options: &SamplerOptions,
+) -> Result<SamplerPlan, SamplerError> {
+    match kind {
+        SamplerKind::Pebs => pebs::plan(machine, options),
+        SamplerKind::Ibs => ibs::plan(machine, options),
+        SamplerKind::Spe => spe::plan(machine, options),
+        SamplerKind::Clock => clock::plan(machine, options),
+    }
+}
+
+/// The sampler that this vendor's hardware has, if any.
+pub fn hardware_sampler(machine: &Machine) -> Option<SamplerKind> {
+    match machine.cpu.vendor() {
+        Vendor::Intel => Some(SamplerKind::Pebs),
+        Vendor::Amd => Some(SamplerKind::Ibs),
+        Vendor::Arm => Some(SamplerKind::Spe),
+        Vendor::Other => None,
+    }
+}
+
+/// Why there is no sampler of the hardware, as the end of a sentence.
+pub(super) fn without_pmu_cause(machine: &Machine) -> String {
+    let missing = match machine.cpu.vendor() {
+        Vendor::Intel => "sysfs has no memory events (cpu/mem-loads)",
+        Vendor::Amd => "sysfs has no PMU ibs_op",
+        Vendor::Arm => "sysfs has no PMU arm_spe_0",
+        Vendor::Other => "no memory sampler of this CPU is known",
+    };
+    let surroundings = &machine.surroundings.virtualisation;
+    match (&surroundings.by, surroundings.is_virtual) {
+        (Some(by), true) => {
+            format!("this is a virtual machine ({by}) without the CPU's PMU: {missing}")
+        }
+        (None, true) => format!("this is a virtual machine without the CPU's PMU: {missing}"),
+        _ => missing.to_owned(),
+    }
+}
+
+/// What gives a sampler of the hardware where there is none.
+pub(super) fn without_pmu_remedy(machine: &Machine) -> String {
+    if machine.surroundings.virtualisation.is_virtual {
+        "use --sampler clock, or a machine without a hypervisor (cloud providers call it bare metal)"
+            .to_owned()
+    } else {
+        "use --sampler clock, or look whether the firmware or the kernel leaves the PMU out \
+         (dmesg | grep -i -e pmu -e ibs -e spe)"
+            .to_owned()
+    }
+}
+
+/// Who made this CPU, as the end of a sentence.
+pub(super) fn vendor_name(vendor: Vendor, machine: &Machine) -> String {
+    match vendor {
+        Vendor::Intel => "Intel's".to_owned(),
+        Vendor::Amd => "AMD's".to_owned(),
+        Vendor::Arm => "Arm's".to_owned(),
+        Vendor::Other => match &machine.cpu.vendor_id {
+            Some(vendor) => format!("{vendor}'s"),
+            None => format!("an unknown {}", machine.arch),
+        },
+    }
+}
