@@ -79,7 +79,12 @@ pub(super) fn open(
     let pages = options
         .pages
         .unwrap_or_else(|| default_data_pages(&machine.permissions, page_size() as u64) as usize);
-    let mut opened = Opened { plan: with_build_ids(plan), events: Vec::new(), rings: Vec::new() };
+    let mut opened = Opened {
+        plan: with_build_ids(plan),
+        random: u64::from(std::process::id()) | 1 << 40,
+        events: Vec::new(),
+        rings: Vec::new(),
+    };
     for &cpu in &cpus {
         // A hybrid CPU's PMUs are on some CPUs each.
         let here = |event: &PlannedEvent| event.cpus.as_ref().is_none_or(|it| it.contains(&cpu));
