@@ -71,8 +71,8 @@ pub enum TermValue {
     Register(u8),
     /// The low 32 bits of a sum, zero-extended: what 32-bit arithmetic leaves in a register.
     Low32(Box<AddressFormula>),
-    /// The low 32 bits of a sum, sign-extended (`movslq`).
-    Sign32(Box<AddressFormula>),
+    /// The low 32 bits of a sum, sign-extended: a signed index that was widened.
+    SignedLow32(Box<AddressFormula>),
 }
 
 impl AddressFormula {
@@ -89,7 +89,9 @@ impl AddressFormula {
             let value = match &term.value {
                 TermValue::Register(number) => registers.get(*number)?,
                 TermValue::Low32(inner) => inner.evaluate(registers, bases)? & 0xffff_ffff,
-                TermValue::Sign32(inner) => inner.evaluate(registers, bases)? as i32 as u64,
+                TermValue::SignedLow32(inner) => {
+                    inner.evaluate(registers, bases)? as u32 as i32 as u64
+                }
             };
             sum = sum.wrapping_add(value.wrapping_mul(term.factor));
         }

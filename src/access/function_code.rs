@@ -25,50 +25,33 @@ pub struct FunctionCode<'a> {
     /// The bytes.
     pub bytes: &'a [u8],
     /// Whether the first byte begins an instruction (a symbol or an unwind entry says so). If not,
-    /// only what control reaches from the sampled instruction can be decoded.
+    /// only the sampled instruction and what follows it can be decoded.
     pub starts_at_boundary: bool,
 }
 
 /// A decoded function.
 #[derive(Debug)]
 pub struct DecodedFunction {
-    form: Form,
-}
-
-#[derive(Debug)]
-enum Form {
-    X86(x86::Code),
-    /// Bytes whose instruction boundaries are not known before an address is sampled.
-    X86WithoutStart {
-        address: u64,
-        bytes: Vec<u8>,
-    },
-    NotDecoded,
+    /// `None` for an architecture that is not decoded.
+    code: Option<x86::Code>,
 }
 
 impl DecodedFunction {
     /// Decodes it.
     pub fn decode(code: &FunctionCode<'_>) -> Self {
-        let form = match (code.instructions, code.starts_at_boundary) {
-            (Instructions::X86_64, true) => {
-                Form::X86(x86::Code::decode(code.address, code.bytes, code.address))
-            }
-            (Instructions::X86_64, false) => {
-                Form::X86WithoutStart { address: code.address, bytes: code.bytes.to_vec() }
-            }
-            _ => Form::NotDecoded,
+        let is_64_bit = match code.instructions {
+            Instructions::X86_64 => true,
+            Instructions::X86_32 => false,
+            Instructions::Other => return Self { code: None },
         };
-        Self { form }
+        let FunctionCode { address, bytes, starts_at_boundary, .. } = *code;
+        Self { code: Some(x86::Code::decode(address, bytes, starts_at_boundary, is_64_bit)) }
     }
 
     /// What a sample at `code` (in the address space of [`FunctionCode::address`]) determines.
     pub fn plan(&self, code: u64) -> Plan {
-        match &self.form {
-            Form::X86(function) => x86::plan(function, code),
-            Form::X86WithoutStart { address, bytes } => {
-                x86::plan(&x86::Code::decode(*address, bytes, code), code)
-            }
-            Form::NotDecoded => Plan::lost(Loss::Architecture),
-        }
+        self.code
+            .as_ref()
+            .map_or_else(|| Plan::lost(Loss::Architecture), |decoded| decoded.plan(code))
     }
 }

@@ -1,20 +1,114 @@
-//! x86-64: which accesses the registers of a sample determine.
+//! x86: from a function's bytes to plans.
 //!
-//! [`Code`] holds a function's instructions and how control flows between them, [`paths`] lists the
-//! ways that lead to a sampled instruction and away from it, [`Values`] follows register values along
-//! such a way symbolically, and [`plan`] puts together what can be expressed in sampled registers.
+//! [`decode`] finds the instructions and [`graph`] the ways between them, once per function. For one
+//! sampled address [`path`] lists the ways to it and from it, [`walk`] follows the registers along
+//! each as sums over unknown values ([`algebra`], [`state`]), [`solve`] finds which of these the
+//! sampled registers determine, and [`plan`] puts together what the paths agree on.
 
-mod code;
+mod algebra;
+mod decode;
+mod dominators;
 mod effect;
-mod flow;
-mod paths;
+mod graph;
+mod instruction;
+mod operand;
+mod path;
 mod plan;
-mod value;
-mod values;
+mod register;
+mod solve;
+mod state;
 mod wait;
+mod walk;
 
-#[cfg(test)]
-mod tests;
+use decode::{Listing, MAX_BYTES};
+use graph::Graph;
+use instruction::Instruction;
 
-pub(super) use code::Code;
-pub(super) use plan::plan;
+use super::plan::{Loss, Plan};
+
+/// How much code before and after the sample is looked at where the function's start is of no use.
+const WINDOW_BYTES: usize = 4096;
+
+/// A decoded function and its bytes.
+#[derive(Debug)]
+pub(super) struct Code {
+    address: u64,
+    bytes: Box<[u8]>,
+    is_64_bit: bool,
+    /// `None` where the function's first byte is not known to begin an instruction.
+    function: Option<Function>,
+}
+
+impl Code {
+    /// Decodes a function.
+    pub(super) fn decode(
+        address: u64,
+        bytes: &[u8],
+        starts_at_boundary: bool,
+        is_64_bit: bool,
+    ) -> Self {
+        let function = starts_at_boundary.then(|| Function::decode(bytes, address, is_64_bit));
+        Self { address, bytes: bytes.into(), is_64_bit, function }
+    }
+
+    /// What a sample at an address determines.
+    pub(super) fn plan(&self, code: u64) -> Plan {
+        let offset = usize::try_from(code.wrapping_sub(self.address)).unwrap_or(usize::MAX);
+        if offset >= self.bytes.len() {
+            return Plan::lost(Loss::CodeMissing);
+        }
+        if let Some(function) = &self.function {
+            if let Some(index) = function.listing.index_at(code) {
+                return plan::plan(function, index, true);
+            }
+            // Inside an instruction: these are not the bytes that ran. In a gap that nothing was
+            // known of, or beyond what is decoded, the sample itself is a boundary.
+            if offset < MAX_BYTES && function.listing.covers(code) {
+                return Plan::lost(Loss::Undecodable);
+            }
+        }
+        let start = offset.saturating_sub(WINDOW_BYTES);
+        let end = self.bytes.len().min(offset.saturating_add(WINDOW_BYTES));
+        let address = self.address.wrapping_add(start as u64);
+        let window = &self.bytes[start..end];
+        let listing = Listing::from(window, address, offset - start, self.is_64_bit);
+        let function = Function::new(listing, self.is_64_bit);
+        match function.listing.index_at(code) {
+            // What leads here from here is a loop, and so the past of all but its first round.
+            Some(index) => plan::plan(&function, index, !function.graph.before(index).is_empty()),
+            None => Plan::lost(Loss::Undecodable),
+        }
+    }
+}
+
+/// A function's instructions and the ways between them.
+#[derive(Debug)]
+struct Function {
+    listing: Listing,
+    graph: Graph,
+    is_64_bit: bool,
+}
+
+impl Function {
+    fn decode(bytes: &[u8], address: u64, is_64_bit: bool) -> Self {
+        Self::new(Listing::of(bytes, address, is_64_bit), is_64_bit)
+    }
+
+    fn new(listing: Listing, is_64_bit: bool) -> Self {
+        let graph = Graph::of(&listing);
+        Self { listing, graph, is_64_bit }
+    }
+
+    fn instruction(&self, index: u32) -> &Instruction {
+        &self.listing.instructions[index as usize]
+    }
+
+    fn is_64_bit(&self) -> bool {
+        self.is_64_bit
+    }
+
+    /// The general registers whose high 32 bits are 0 before an instruction, one bit each.
+    fn clean_before(&self, index: u32) -> u16 {
+        if self.is_64_bit { self.graph.clean_before(index) } else { u16::MAX }
+    }
+}

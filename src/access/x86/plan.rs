@@ -1,236 +1,287 @@
-//! A sampled instruction's plan.
+//! Putting together what the paths around a sample say.
 
-use iced_x86::InstructionInfoFactory;
+use super::algebra::{Algebra, Atom, Sum};
+use super::instruction::Kind;
+use super::operand::Operand;
+use super::state::State;
+use super::wait::{Waited, waited};
+use super::walk::{Occurrence, Walk, collect, walk_back, walk_on};
+use super::{Function, path, register};
+use crate::access::formula::{AddressFormula, Term, TermValue};
+use crate::access::plan::{Certainty, Loss, Place, Plan, PlannedAccess, Wait};
 
-use super::code::{Code, is_call};
-use super::effect::{Operand, apply, operands};
-use super::paths::{Path, backward, forward};
-use super::values::{Solution, Values};
-use super::wait::{Culprit, culprit};
-use crate::access::formula::AddressFormula;
-use crate::access::{Certainty, Loss, Place, Plan, PlannedAccess, Wait};
+/// An access in the making.
+#[derive(Debug, Clone, Copy)]
+struct Candidate {
+    instruction: u32,
+    operand: u8,
+    address: Sum,
+    place: Place,
+    certainty: Certainty,
+    distance: usize,
+}
 
-/// What a sample at an address determines.
-pub(in crate::access) fn plan(code: &Code, address: u64) -> Plan {
-    let Some(number) = code.at(address) else {
-        return Plan::lost(Loss::Undecodable);
+/// What a sample at an instruction determines. Without `has_past` only from there on.
+pub(super) fn plan(function: &Function, at: u32, has_past: bool) -> Plan {
+    let mut algebra = Algebra::default();
+    let clean = if has_past || !function.is_64_bit { function.clean_before(at) } else { 0 };
+    let state = State::unknown(&mut algebra, clean);
+
+    let mut here = Vec::new();
+    collect(function, &mut algebra, &state, at, 0, &mut here);
+    here.iter_mut().for_each(|occurrence| occurrence.sampled = occurrence.on_path);
+
+    let before: Vec<Walk> = match has_past {
+        true => path::backward(&function.graph, at)
+            .into_iter()
+            .map(|path| walk_back(function, &mut algebra, path))
+            .collect(),
+        false => Vec::new(),
     };
-    let (before, after) = (backward(code, number), forward(code, number));
-    let mut found = Found::default();
-    let mut factory = InstructionInfoFactory::new();
-    for path in &before {
-        found.begin_path();
-        add_backward(code, path, &mut factory, &mut found);
+    let after: Vec<Walk> = path::forward(&function.graph, &function.listing, at)
+        .into_iter()
+        .map(|path| walk_on(function, &mut algebra, state.clone(), path, at))
+        .collect();
+
+    let mut candidates = Vec::new();
+    for occurrence in &here {
+        note(&mut candidates, occurrence, Place::At, Certainty::Certain);
     }
-    found.end_direction(before.len());
-    for path in &after {
-        found.begin_path();
-        add_forward(code, number, path, &mut factory, &mut found);
-    }
-    found.end_direction(after.len());
-    found.into_plan(code, culprit(code, number, &before, &mut factory))
-}
-
-/// An operand that was met on some path.
-struct Met {
-    number: usize,
-    operand: Operand,
-    formula: AddressFormula,
-    /// Instructions between it and the sample; 0 for the sampled one, negative before it.
-    distance: i32,
-    /// Paths of the direction that have it.
-    paths: usize,
-    last_path: usize,
-    is_behind_call: bool,
-    is_certain: bool,
-}
-
-impl Met {
-    fn is_same(&self, number: usize, operand: &Operand, formula: &AddressFormula) -> bool {
-        self.number == number
-            && self.formula == *formula
-            && self.operand.direction == operand.direction
-            && self.operand.size == operand.size
-    }
-}
-
-#[derive(Default)]
-struct Found {
-    met: Vec<Met>,
-    /// The nearest operand that is not determined.
-    lost: Option<(u32, Loss)>,
-    path: usize,
-    /// Those met in earlier directions.
-    settled: usize,
-}
-
-impl Found {
-    fn begin_path(&mut self) {
-        self.path += 1;
-    }
-
-    /// An operand is certain when all paths of its direction have it.
-    fn end_direction(&mut self, paths: usize) {
-        for met in &mut self.met[self.settled..] {
-            met.is_certain = met.paths == paths && !met.is_behind_call;
-        }
-        self.settled = self.met.len();
-    }
-
-    fn add(
-        &mut self,
-        number: usize,
-        operand: Operand,
-        solution: &Solution<'_>,
-        distance: i32,
-        is_behind_call: bool,
-    ) {
-        let formula = operand
-            .address
-            .as_ref()
-            .map_err(|loss| *loss)
-            .and_then(|address| solution.formula(address).ok_or(Loss::Overwritten));
-        let mut formula = match formula {
-            Ok(formula) => formula,
-            Err(loss) => {
-                let nearest = self.lost.is_none_or(|(known, _)| distance.unsigned_abs() < known);
-                if nearest {
-                    self.lost = Some((distance.unsigned_abs(), loss));
-                }
-                return;
-            }
+    note_walks(&mut candidates, &mut algebra, &before, Place::Before);
+    note_walks(&mut candidates, &mut algebra, &after, Place::After);
+    doubt_earlier_turns(&mut candidates);
+    candidates.sort_by_key(|candidate| {
+        let distance = candidate.distance as isize;
+        let position = match candidate.place {
+            Place::Before => -distance,
+            Place::At | Place::After => distance,
         };
-        formula.is_thread_relative = operand.is_thread_relative;
-        let same = |met: &&mut Met| met.is_same(number, &operand, &formula);
-        let path = self.path;
-        match self.met[self.settled..].iter_mut().find(same) {
-            Some(known) => {
-                if known.last_path != path {
-                    known.paths += 1;
-                    known.last_path = path;
-                }
-                if distance.abs() < known.distance.abs() {
-                    known.distance = distance;
-                }
-                known.is_behind_call |= is_behind_call;
-            }
-            None => self.met.push(Met {
-                number,
-                operand,
-                formula,
-                distance,
-                paths: 1,
-                last_path: path,
-                is_behind_call,
-                is_certain: false,
-            }),
-        }
-    }
+        (position, candidate.operand)
+    });
+    candidates.retain(|candidate| formula(&algebra, &candidate.address).is_some());
 
-    /// Behind and ahead of the sample, around a loop: one operand, taken where it is certain, and
-    /// otherwise where it is known to have run.
-    fn without_repeats(&mut self) {
-        self.met.sort_by_key(|met| (!met.is_certain, met.distance != 0, met.distance >= 0));
-        let mut kept: Vec<Met> = Vec::with_capacity(self.met.len());
-        for met in self.met.drain(..) {
-            if !kept.iter().any(|known| known.is_same(met.number, &met.operand, &met.formula)) {
-                kept.push(met);
-            }
-        }
-        self.met = kept;
-        self.met.sort_by_key(|met| met.distance);
-    }
-
-    fn into_plan(mut self, code: &Code, culprit: Option<Culprit>) -> Plan {
-        self.without_repeats();
-        let index_of = |number: usize, is_wanted: fn(&Met) -> bool| {
-            let mut places = self.met.iter().enumerate();
-            // The last one before the sample is the one that was waited for.
-            let found = places.rfind(|(_, met)| met.number == number && is_wanted(met));
-            found.map(|(index, _)| index as u16)
-        };
-        let wait = match culprit {
-            None => Wait::Unknown,
-            Some(Culprit::StringInstruction(number)) => {
-                index_of(number, |met| met.distance == 0).map_or(Wait::Unknown, Wait::Access)
-            }
-            Some(Culprit::Load(number)) => {
-                index_of(number, |met| met.distance < 0 && met.operand.direction.reads())
-                    .map_or(Wait::Unknown, Wait::Access)
-            }
-            Some(Culprit::Drain(number)) => {
-                Wait::Drain(index_of(number, |met| met.distance < 0 && met.operand.is_locked))
-            }
-        };
-        let loss = self.lost.map(|(_, loss)| loss).filter(|_| self.met.is_empty());
-        let accesses = self.met.into_iter().map(|met| PlannedAccess {
-            code: code.instructions[met.number].ip(),
-            direction: met.operand.direction,
-            size: met.operand.size,
-            is_locked: met.operand.is_locked,
-            place: match met.distance {
-                ..0 => Place::Before,
-                0 => Place::At,
-                _ => Place::After,
-            },
-            certainty: if met.is_certain { Certainty::Certain } else { Certainty::Possible },
-            address: met.formula,
-        });
-        Plan { accesses: accesses.collect(), wait, loss }
-    }
-}
-
-/// The operands on a way that led to the sample.
-fn add_backward(code: &Code, path: &Path, factory: &mut InstructionInfoFactory, found: &mut Found) {
-    // Around a loop, a register that is left with an upper half of 0 was so when the iteration began.
-    let clean = match path.is_cycle {
-        true => {
-            let mut values = Values::unknown(0);
-            for &step in path.steps.iter().rev() {
-                apply(&code.instructions[step], &mut values, factory);
-            }
-            values.clean_registers()
-        }
-        false => 0,
+    let wait = wait_of(function, &mut algebra, at, &here, &before, &candidates);
+    let loss = match candidates.is_empty() {
+        true => nearest_loss(function, &here, before.iter().chain(&after)),
+        false => None,
     };
-    let mut values = Values::unknown(clean);
-    let mut met = Vec::new();
-    for (distance, &step) in path.steps.iter().enumerate().rev() {
-        let instruction = &code.instructions[step];
-        let here = operands(instruction, &values, factory);
-        met.extend(here.into_iter().map(|operand| (distance, step, operand)));
-        apply(instruction, &mut values, factory);
-    }
-    let nearest_call =
-        path.steps.iter().position(|&step| is_call(&code.instructions[step])).unwrap_or(usize::MAX);
-    let solution = values.solve();
-    for (distance, step, operand) in met.into_iter().rev() {
-        found.add(step, operand, &solution, -(distance as i32) - 1, distance >= nearest_call);
-    }
+    let accesses = candidates
+        .iter()
+        .filter_map(|candidate| {
+            let operand = operand(function, candidate.instruction, candidate.operand);
+            Some(PlannedAccess {
+                code: function.instruction(candidate.instruction).address,
+                direction: operand.direction,
+                size: operand.size,
+                is_locked: operand.is_locked,
+                place: candidate.place,
+                certainty: candidate.certainty,
+                address: formula(&algebra, &candidate.address)?,
+            })
+        })
+        .collect();
+    Plan { accesses, wait, loss }
 }
 
-/// The sampled instruction's operands, and those on a way that leads on from it.
-fn add_forward(
-    code: &Code,
-    number: usize,
-    path: &Path,
-    factory: &mut InstructionInfoFactory,
-    found: &mut Found,
+fn operand(function: &Function, instruction: u32, operand: u8) -> &Operand {
+    &function.instruction(instruction).operands[usize::from(operand)]
+}
+
+/// Adds a candidate, or betters the one that has the same operand and address.
+fn note(
+    candidates: &mut Vec<Candidate>,
+    occurrence: &Occurrence,
+    place: Place,
+    certainty: Certainty,
 ) {
-    let mut values = Values::unknown(0);
-    let mut met = Vec::new();
-    let mut is_behind_call = false;
-    for (distance, &step) in [number].iter().chain(&path.steps).enumerate() {
-        let instruction = &code.instructions[step];
-        for operand in operands(instruction, &values, factory) {
-            met.push((distance, step, operand, is_behind_call));
+    let Some(address) = occurrence.sampled else { return };
+    let new = Candidate {
+        instruction: occurrence.instruction,
+        operand: occurrence.operand,
+        address,
+        place,
+        certainty,
+        distance: occurrence.distance,
+    };
+    let same = candidates.iter_mut().find(|other| {
+        (other.instruction, other.operand, other.address) == (new.instruction, new.operand, address)
+    });
+    // What is certain first, then what is here, was before, comes after; then what is near.
+    let rank = |candidate: &Candidate| {
+        let place = match candidate.place {
+            Place::At => 0,
+            Place::Before => 1,
+            Place::After => 2,
+        };
+        (candidate.certainty == Certainty::Possible, place, candidate.distance)
+    };
+    match same {
+        Some(other) if rank(&new) < rank(other) => *other = new,
+        Some(_) => {}
+        None => candidates.push(new),
+    }
+}
+
+fn note_walks(
+    candidates: &mut Vec<Candidate>,
+    algebra: &mut Algebra,
+    walks: &[Walk],
+    place: Place,
+) {
+    for (number, walk) in walks.iter().enumerate() {
+        for occurrence in &walk.occurrences {
+            let Some(address) = occurrence.sampled else { continue };
+            let is_on_all = occurrence.is_sure
+                && walks.iter().enumerate().all(|(other_number, other)| {
+                    other_number == number || has_surely(algebra, other, occurrence, &address)
+                });
+            let certainty = if is_on_all { Certainty::Certain } else { Certainty::Possible };
+            note(candidates, occurrence, place, certainty);
         }
-        is_behind_call |= is_call(instruction);
-        apply(instruction, &mut values, factory);
     }
-    // The registers at the start are the sampled ones; what came of them on the way is derived.
-    let solution = values.solve_from_start();
-    for (distance, step, operand, is_behind_call) in met {
-        found.add(step, operand, &solution, distance as i32, is_behind_call);
+}
+
+/// Where an operand surely has an address in this turn of a loop, the address that it had in the turn
+/// before is only possible: a first turn has none before it, and what lies in front of an array is
+/// not the loop's.
+fn doubt_earlier_turns(candidates: &mut [Candidate]) {
+    for index in 0..candidates.len() {
+        let earlier = candidates[index];
+        if earlier.place != Place::Before || earlier.certainty != Certainty::Certain {
+            continue;
+        }
+        let has_later = candidates.iter().any(|other| {
+            (other.instruction, other.operand) == (earlier.instruction, earlier.operand)
+                && other.certainty == Certainty::Certain
+                && other.address != earlier.address
+                && (other.place != Place::Before || other.distance < earlier.distance)
+        });
+        if has_later {
+            candidates[index].certainty = Certainty::Possible;
+        }
     }
+}
+
+/// Whether a path surely makes an access of another path, at the same address.
+fn has_surely(algebra: &mut Algebra, walk: &Walk, wanted: &Occurrence, address: &Sum) -> bool {
+    walk.occurrences.iter().any(|occurrence| {
+        occurrence.is_sure
+            && (occurrence.instruction, occurrence.operand) == (wanted.instruction, wanted.operand)
+            && walk.agrees(algebra, occurrence, address)
+    })
+}
+
+fn index_of(candidates: &[Candidate], occurrence: &Occurrence) -> Option<u16> {
+    let address = occurrence.sampled?;
+    let is_it = |candidate: &Candidate| {
+        (candidate.instruction, candidate.operand) == (occurrence.instruction, occurrence.operand)
+            && candidate.address == address
+    };
+    candidates.iter().position(is_it).and_then(|index| u16::try_from(index).ok())
+}
+
+fn wait_of(
+    function: &Function,
+    algebra: &mut Algebra,
+    at: u32,
+    here: &[Occurrence],
+    before: &[Walk],
+    candidates: &[Candidate],
+) -> Wait {
+    if function.instruction(at).kind == Kind::Repeated {
+        let load = function.instruction(at).load().unwrap_or(0);
+        let own = here.get(usize::from(load)).and_then(|own| index_of(candidates, own));
+        return own.map_or(Wait::Unknown, Wait::Access);
+    }
+    let answers: Vec<Waited> = before.iter().map(|walk| waited(function, &walk.steps)).collect();
+    let Some(first) = answers.first() else { return Wait::Unknown };
+    let is_drain = answers.iter().all(|answer| *answer == Waited::Drain);
+    // All paths must wait for one operand, at one address.
+    let mut common: Option<Occurrence> = None;
+    for (walk, answer) in before.iter().zip(&answers) {
+        let (distance, wanted) = match *answer {
+            Waited::Unknown => return Wait::Unknown,
+            Waited::Load { position, operand } => (position + 1, Some(operand)),
+            Waited::Drain => (1, None),
+        };
+        let found = walk.occurrences.iter().find(|occurrence| {
+            occurrence.distance == distance
+                && wanted.is_none_or(|wanted| wanted == occurrence.operand)
+        });
+        let nothing = if is_drain { Wait::Drain(None) } else { Wait::Unknown };
+        let Some(found) = found else { return nothing };
+        common = match common {
+            None => Some(*found),
+            Some(other)
+                if (other.instruction, other.operand) == (found.instruction, found.operand)
+                    && other
+                        .sampled
+                        .is_some_and(|address| walk.agrees(algebra, found, &address)) =>
+            {
+                Some(other)
+            }
+            Some(_) => return nothing,
+        };
+    }
+    let index = common.and_then(|common| index_of(candidates, &common));
+    match (first, index) {
+        (Waited::Drain, index) => {
+            if is_drain {
+                Wait::Drain(index)
+            } else {
+                Wait::Unknown
+            }
+        }
+        (_, Some(index)) if answers.iter().all(|answer| *answer != Waited::Drain) => {
+            Wait::Access(index)
+        }
+        _ => Wait::Unknown,
+    }
+}
+
+/// Why the operand nearest to the sample is not determined, if there is one.
+fn nearest_loss<'a>(
+    function: &Function,
+    here: &'a [Occurrence],
+    walks: impl Iterator<Item = &'a Walk>,
+) -> Option<Loss> {
+    let all = here.iter().chain(walks.flat_map(|walk| &walk.occurrences));
+    let nearest = all.min_by_key(|occurrence| occurrence.distance)?;
+    let operand = operand(function, nearest.instruction, nearest.operand);
+    Some(operand.address.err().unwrap_or(Loss::Overwritten))
+}
+
+/// A sum over the sampled registers as a formula; `None` if it has bases other than once.
+fn formula(algebra: &Algebra, sum: &Sum) -> Option<AddressFormula> {
+    let mut formula = AddressFormula {
+        terms: Vec::with_capacity(sum.terms().len()),
+        constant: sum.addend(),
+        is_code_relative: false,
+        is_thread_relative: false,
+    };
+    for &(atom, factor) in sum.terms() {
+        let value = match atom {
+            Atom::Symbol(symbol) => {
+                let number = u8::try_from(symbol).ok()?;
+                TermValue::Register(register::sampled_number(number))
+            }
+            Atom::Low(number) => {
+                TermValue::Low32(Box::new(self::formula(algebra, &algebra.inner(number))?))
+            }
+            Atom::Signed(number) => {
+                TermValue::SignedLow32(Box::new(self::formula(algebra, &algebra.inner(number))?))
+            }
+            Atom::CodeBase | Atom::ThreadBase if factor != 1 => return None,
+            Atom::CodeBase => {
+                formula.is_code_relative = true;
+                continue;
+            }
+            Atom::ThreadBase => {
+                formula.is_thread_relative = true;
+                continue;
+            }
+        };
+        formula.terms.push(Term { value, factor });
+    }
+    Some(formula)
 }

@@ -1,102 +1,88 @@
-//! What the CPU was waiting for when a sample was taken.
+//! What the CPU waited for when it was interrupted, as far as the instructions before tell.
+//!
+//! An interrupt is taken where the oldest unfinished instruction is. Time that a load takes therefore
+//! shows at the instruction after it; where a comparison and a conditional jump are one operation
+//! inside the CPU, at the one after the jump as well.
 
-use iced_x86::{FlowControl, Instruction, InstructionInfoFactory, Mnemonic, OpAccess};
+use super::Function;
+use super::instruction::{Flow, Instruction, Kind};
 
-use super::code::{Code, is_call};
-use super::effect::is_atomic;
-use super::paths::Path;
-
-/// The instruction to blame for a wait.
+/// What a path says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Culprit {
-    /// The sampled instruction itself: a string instruction that was interrupted between two elements.
-    StringInstruction(usize),
-    /// A load that has just ended.
-    Load(usize),
-    /// An instruction that has just ended, and does so only when the store buffer is empty.
-    Drain(usize),
+pub(super) enum Waited {
+    /// Nothing.
+    Unknown,
+    /// For this operand of the instruction so many steps before.
+    Load {
+        /// 0 is the instruction just before.
+        position: usize,
+        /// Which operand.
+        operand: u8,
+    },
+    /// For the stores to drain, at the instruction just before.
+    Drain,
 }
 
-/// So many instructions that only look at what was loaded may lie between a load and its sample.
-const BETWEEN: usize = 3;
+/// Between a load and the sample may be this many instructions that do nothing but judge its result.
+const MAX_JUDGES: usize = 3;
 
-/// The instruction that all ways to the sample blame, if they agree.
-pub(super) fn culprit(
-    code: &Code,
-    number: usize,
-    backward: &[Path],
-    factory: &mut InstructionInfoFactory,
-) -> Option<Culprit> {
-    let sampled = &code.instructions[number];
-    if (sampled.has_rep_prefix() || sampled.has_repne_prefix()) && sampled.is_string_instruction() {
-        return Some(Culprit::StringInstruction(number));
+/// How far before the sample a vector load may be.
+const MAX_VECTOR_DISTANCE: usize = 3;
+
+/// What one path to the sample says; its nearest instruction is first.
+pub(super) fn waited(function: &Function, steps: &[u32]) -> Waited {
+    let at = |position: usize| steps.get(position).map(|index| function.instruction(*index));
+    let Some(nearest) = at(0) else { return Waited::Unknown };
+    if nearest.kind == Kind::Drain {
+        return Waited::Drain;
     }
-    let mut culprits = backward.iter().map(|path| of_path(code, path, factory));
-    let first = culprits.next()??;
-    culprits.all(|other| other == Some(first)).then_some(first)
+    let load = |position: usize, operand| Waited::Load { position, operand };
+    if let Some(operand) = waited_load(nearest) {
+        return load(0, operand);
+    }
+    judged_load(&at)
+        .or_else(|| vector_load(&at))
+        .map_or(Waited::Unknown, |(position, operand)| load(position, operand))
 }
 
-fn of_path(code: &Code, path: &Path, factory: &mut InstructionInfoFactory) -> Option<Culprit> {
-    for &step in path.steps.iter().take(BETWEEN + 1) {
-        let instruction = &code.instructions[step];
-        if drains_stores(instruction) {
-            return Some(Culprit::Drain(step));
+/// The operand that an instruction itself waits for.
+fn waited_load(instruction: &Instruction) -> Option<u8> {
+    // After a call the callee's last instruction ran just before.
+    (instruction.flow == Flow::Next).then(|| instruction.load()).flatten()
+}
+
+/// A load whose result only comparisons, jumps and `pause` have seen since.
+fn judged_load<'a>(at: &impl Fn(usize) -> Option<&'a Instruction>) -> Option<(usize, u8)> {
+    // What each comparison between them reads.
+    let mut judges = [0u16; MAX_JUDGES];
+    for position in 0..=MAX_JUDGES {
+        let instruction = at(position)?;
+        if let Some(operand) = waited_load(instruction) {
+            let mut judges = judges.iter().filter(|reads| **reads != 0).peekable();
+            let is_seen = match judges.peek() {
+                Some(_) => judges.all(|reads| reads & instruction.writes != 0),
+                None => instruction.kind == Kind::Compare,
+            };
+            return is_seen.then_some((position, operand));
         }
-        match waits_for_memory(instruction, factory) {
-            Memory::Loads => return Some(Culprit::Load(step)),
-            Memory::Stores => return None,
-            Memory::Untouched if only_looks_on(instruction) => {}
-            Memory::Untouched => return None,
+        match instruction.kind {
+            Kind::ConditionalJump | Kind::Pause => {}
+            Kind::Compare => *judges.get_mut(position)? = instruction.reads,
+            _ => return None,
         }
     }
     None
 }
 
-enum Memory {
-    Loads,
-    Stores,
-    Untouched,
-}
-
-/// Loads from the stack that return or restore registers hardly ever wait, and what they load is no
-/// program's data.
-fn waits_for_memory(instruction: &Instruction, factory: &mut InstructionInfoFactory) -> Memory {
-    let is_stack_traffic = is_call(instruction)
-        || instruction.is_stack_instruction()
-        || instruction.flow_control() == FlowControl::Return;
-    let used = factory.info(instruction).used_memory();
-    let reads = |access: OpAccess| {
-        use OpAccess::{CondRead, Read, ReadCondWrite, ReadWrite};
-        matches!(access, Read | CondRead | ReadWrite | ReadCondWrite)
-    };
-    let mut accesses =
-        used.iter().map(iced_x86::UsedMemory::access).filter(|it| *it != OpAccess::NoMemAccess);
-    match accesses.next() {
-        None => Memory::Untouched,
-        Some(_) if is_stack_traffic => Memory::Stores,
-        Some(first) if reads(first) || accesses.any(reads) => Memory::Loads,
-        Some(_) => Memory::Stores,
+/// A vector load whose result the instruction just before uses.
+fn vector_load<'a>(at: &impl Fn(usize) -> Option<&'a Instruction>) -> Option<(usize, u8)> {
+    let mut used = at(0)?.vectors_read;
+    for position in 1..MAX_VECTOR_DISTANCE {
+        let instruction = at(position)?;
+        if instruction.vectors_written & used != 0 {
+            return waited_load(instruction).map(|operand| (position, operand));
+        }
+        used &= !instruction.vectors_written;
     }
-}
-
-/// Whether an instruction ends only when all stores before it have left the store buffer (Intel SDM
-/// volume 3, 9.2 and 9.3; AMD APM volume 2, 7.1).
-fn drains_stores(instruction: &Instruction) -> bool {
-    is_atomic(instruction)
-        || matches!(
-            instruction.mnemonic(),
-            Mnemonic::Mfence | Mnemonic::Cpuid | Mnemonic::Serialize
-        )
-}
-
-/// Whether an instruction does nothing but compare, branch or pause, or compute with vectors, so that
-/// a wait for a load before it still shows behind it: a compare and its jump are one to the CPU.
-fn only_looks_on(instruction: &Instruction) -> bool {
-    let is_vector = instruction.op0_register().is_vector_register();
-    is_vector
-        || instruction.flow_control() == FlowControl::ConditionalBranch
-        || matches!(
-            instruction.mnemonic(),
-            Mnemonic::Cmp | Mnemonic::Test | Mnemonic::Pause | Mnemonic::Nop
-        )
+    None
 }
