@@ -74,7 +74,7 @@ impl PerfEvent {
         let leader = placement.leader.map_or(-1, |leader| leader.as_raw_fd());
         // SAFETY: `event` is a valid attribute that outlives the call; the kernel copies it. The
         // descriptors are open, as their borrows say.
-        let fd = unsafe { sys::perf_event_open(&raw mut event, pid, cpu, leader, flags.into()) };
+        let fd = unsafe { sys::perf_event_open(&raw mut event, pid, cpu, leader, flags) };
         if fd < 0 {
             return Err(io::Error::last_os_error());
         }
@@ -154,8 +154,8 @@ impl PerfEvent {
             sys::bindings::PERF_FORMAT_TOTAL_TIME_RUNNING,
             sys::bindings::PERF_FORMAT_ID,
         ];
-        let before = 1 + times.into_iter().filter(|bit| format(*bit as u32)).count();
-        let lost = format(sys::bindings::PERF_FORMAT_LOST as u32).then(|| words[before]);
+        let before = 1 + times.into_iter().filter(|bit| format(*bit)).count();
+        let lost = format(sys::bindings::PERF_FORMAT_LOST).then(|| words[before]);
         if read < before + usize::from(lost.is_some()) {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "a count that is cut off"));
         }

@@ -152,16 +152,16 @@ impl Opened {
             }
             // What is enabled by another, its leader or an exec, must not be so itself.
             if leader.is_none() {
-                attr.flags = attr.flags | AttrFlags::DISABLED;
+                attr.flags |= AttrFlags::DISABLED;
                 if options.enable_on_exec {
-                    attr.flags = attr.flags | AttrFlags::ENABLE_ON_EXEC;
+                    attr.flags |= AttrFlags::ENABLE_ON_EXEC;
                 }
             }
             if follows {
-                attr.flags = attr.flags | AttrFlags::INHERIT;
+                attr.flags |= AttrFlags::INHERIT;
             }
             if let Some(bytes) = options.wake_up_bytes {
-                attr.flags = attr.flags | AttrFlags::WATERMARK;
+                attr.flags |= AttrFlags::WATERMARK;
                 attr.wakeup = bytes;
             }
             let mut bytes = Encoder::new(ByteOrder::NATIVE);
