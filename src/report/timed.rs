@@ -16,7 +16,7 @@ use super::warning::Warning;
 use crate::access::{Direction, Loss, samples_the_clock};
 use crate::lines::timed::{
     Evidence, Plans, TimedLine, TimedOptions, TimedSite, TimedSurvey, Touches, blame,
-    contended_windows,
+    counting_touches,
 };
 use crate::lines::{Identity, LineKey, SortKey};
 use crate::perf_data::{AttrFlags, Event};
@@ -53,7 +53,8 @@ pub(super) fn timed_report(
     let mut lines = lines(session, &identity, &touches, &picked, can_claim);
     let findings = |line: &&TimedLine| line.evidence() == Some(Evidence::Waiting);
     let contended_lines = lines.iter().filter(findings).count() as u64;
-    let suspects = lines.iter().filter(|line| line.evidence() == Some(Evidence::Presence)).count();
+    let is_suspect = |line: &&TimedLine| line.evidence().is_some() && !findings(line);
+    let suspects = lines.iter().filter(is_suspect).count();
     let high: f64 =
         lines.iter().filter(|line| line.evidence().is_some()).map(TimedLine::weight_high).sum();
     lines.sort_by_cached_key(|line| line.rank(sort));
@@ -113,24 +114,27 @@ fn lines(
     picked: &FxHashMap<LineKey, u32>,
     can_claim: bool,
 ) -> Vec<TimedLine> {
-    let all = touches.all();
+    let mut counting = Vec::new();
     let mut windows = vec![Vec::new(); picked.len()];
-    if can_claim {
-        for of_line in all.chunk_by(|a, b| a.line == b.line) {
-            if let Some(first) = of_line.first() {
-                windows[first.line as usize] = contended_windows(of_line);
-            }
+    let mut rests_on_paths = vec![false; picked.len()];
+    for of_line in touches.all().chunk_by(|a, b| a.line == b.line) {
+        let number = of_line[0].line as usize;
+        let (mut touches, contended, on_paths) = counting_touches(of_line);
+        if can_claim {
+            (windows[number], rests_on_paths[number]) = (contended, on_paths);
         }
+        counting.append(&mut touches);
     }
-    let blames = blame(all, &windows);
+    let blames = blame(&counting, &windows);
     let mut start = 0;
     let mut lines = Vec::new();
-    for of_line in all.chunk_by(|a, b| a.line == b.line) {
+    for of_line in counting.chunk_by(|a, b| a.line == b.line) {
         let blames = &blames[start..start + of_line.len()];
         start += of_line.len();
-        let windows = std::mem::take(&mut windows[of_line[0].line as usize]);
+        let number = of_line[0].line as usize;
+        let contended = (std::mem::take(&mut windows[number]), rests_on_paths[number]);
         let keep_samples = session.options.call_graph;
-        lines.extend(TimedLine::of(of_line, blames, windows, identity, keep_samples));
+        lines.extend(TimedLine::of(of_line, blames, contended, identity, keep_samples));
     }
     if !session.options.show_all {
         lines.retain(|line| line.evidence().is_some());
@@ -159,7 +163,7 @@ fn listed_line(
         grade: Grade::Timed,
         verdict: match evidence {
             Some(Evidence::Waiting) => None,
-            Some(Evidence::Presence) => Some("possible"),
+            Some(Evidence::Presence | Evidence::Path) => Some("possible"),
             None => Some("none"),
         },
         reason: match evidence {
@@ -167,6 +171,11 @@ fn listed_line(
             Some(Evidence::Presence) => Some(
                 "Threads on different CPUs were at this line at once and at least one writes it, \
                  but too few samples waited for it or wrote it to call it contended."
+                    .to_owned(),
+            ),
+            Some(Evidence::Path) => Some(
+                "Threads on different CPUs were at this line at once, and at least one writes it, \
+                 if their code took one of several paths; the samples do not tell which."
                     .to_owned(),
             ),
             None => Some(

@@ -102,7 +102,8 @@ pub fn period_of_cpu(base: u64, cpu: u32) -> u64 {
     // Steps of 1/65536, of which 64 in alternating directions stay below 0.1 %.
     let step = base >> 16;
     let distance = u64::from(cpu % 64 / 2 + 1) * step;
-    if cpu.is_multiple_of(2) { base.saturating_add(distance) } else { base - distance }.max(SHORTEST_PERIOD)
+    if cpu.is_multiple_of(2) { base.saturating_add(distance) } else { base - distance }
+        .max(SHORTEST_PERIOD)
 }
 
 /// The next period, nanoseconds: evenly drawn from the eighth below to the eighth above `base`, so

@@ -6,7 +6,7 @@ use rustc_hash::FxHashMap;
 
 use super::blame::Blame;
 use super::touches::Touch;
-use super::windows::Window;
+use super::windows::{Window, contended_windows};
 use crate::access::{CodeAddress, Direction};
 use crate::lines::{CodeKey, Identity, LineAddress, LineOffset, SortKey, Threads};
 use crate::perf_data::SamplePosition;
@@ -19,6 +19,9 @@ pub enum Evidence {
     Waiting,
     /// Threads on different CPUs were there at once, but little was seen of waiting or of writes.
     Presence,
+    /// Threads on different CPUs were there at once if their code took a certain path: the only
+    /// accesses that make it so lie on one of several.
+    Path,
 }
 
 /// One instruction at one offset of a line.
@@ -71,6 +74,8 @@ pub struct TimedLine {
     pub waited_weight: f64,
     /// The time of samples that may have waited for stores to it while it was contended.
     pub buffered_weight: f64,
+    /// Whether its contention rests on accesses that may not have been made.
+    pub rests_on_paths: bool,
     /// Who does what where: by offset, then the busiest first.
     pub sites: Vec<TimedSite>,
 }
@@ -84,12 +89,32 @@ const MIN_WAITED: f64 = 5.0;
 const MIN_WRITES: u64 = 5;
 const MIN_WRITE_SHARE: f64 = 0.01;
 
+/// The touches of a line that count, and its contended windows: those that were certainly made where
+/// they show contention, and otherwise, if that would, those that may have been made too. Says also
+/// whether the latter is so.
+pub fn counting_touches(touches: &[Touch]) -> (Vec<Touch>, Vec<Window>, bool) {
+    let certain: Vec<Touch> = touches.iter().copied().filter(|touch| touch.is_certain).collect();
+    let windows = contended_windows(&certain);
+    if has_enough(&windows) || certain.len() == touches.len() {
+        return (certain, windows, false);
+    }
+    let possible = contended_windows(touches);
+    match has_enough(&possible) {
+        true => (touches.to_vec(), possible, true),
+        false => (certain, windows, false),
+    }
+}
+
+fn has_enough(windows: &[Window]) -> bool {
+    windows.iter().map(|window| window.touches).sum::<u64>() >= MIN_TOUCHES
+}
+
 impl TimedLine {
     /// Makes a line from its touches in time order, their blames and its contended windows.
     pub fn of(
         touches: &[Touch],
         blames: &[Blame],
-        windows: Vec<Window>,
+        (windows, rests_on_paths): (Vec<Window>, bool),
         identity: &Identity<'_>,
         keep_samples: bool,
     ) -> Option<Self> {
@@ -106,6 +131,7 @@ impl TimedLine {
             waited: 0.0,
             waited_weight: 0.0,
             buffered_weight: 0.0,
+            rests_on_paths,
             sites: Vec::new(),
         };
         let mut index = FxHashMap::default();
@@ -140,6 +166,9 @@ impl TimedLine {
         let (touches, writes) = (sum(|window| window.touches), sum(|window| window.writes));
         if touches < MIN_TOUCHES {
             return None;
+        }
+        if self.rests_on_paths {
+            return Some(Evidence::Path);
         }
         let has_writes = writes >= MIN_WRITES && writes as f64 >= touches as f64 * MIN_WRITE_SHARE;
         Some(match has_writes && self.waited >= MIN_WAITED {

@@ -14,7 +14,7 @@ mod touches;
 mod windows;
 
 pub use blame::{Blame, blame};
-pub use line::{Evidence, TimedLine, TimedSite};
+pub use line::{Evidence, TimedLine, TimedSite, counting_touches};
 pub use plans::{CodeSource, LoadedFunction, PlannedCode, Plans, SampledCode};
 pub use survey::{TimedOptions, TimedSummary, TimedSurvey};
 pub use touches::{Role, Touch, Touches};

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 
 use super::plans::{PlannedCode, Plans};
-use crate::access::{Bases, Certainty, ClockSample, Loss, PlannedAccess};
+use crate::access::{Bases, ClockSample, Loss, PlannedAccess};
 use crate::lines::{CodeKey, Filter, Identity, LineKey};
 use crate::perf_data::{CpuMode, Recording, SampleError};
 use crate::process::{Cpu, Pid, ThreadBases, Tid, Time};
@@ -177,9 +177,6 @@ impl TimedSurvey {
         let mut is_resolved = false;
         for_each_access(sample, planned, options, |access, address| {
             is_resolved = true;
-            if access.certainty != Certainty::Certain {
-                return;
-            }
             let mapping = identity.processes().find_user(sample.pid, address, sample.time);
             let new = TimedSummary::of(sample, access.direction.writes());
             for part in parts(identity, address, access.size) {

@@ -1,4 +1,4 @@
-//! The second pass over clock samples: every certain access to the lines that the first one picked.
+//! The second pass over clock samples: every access to the lines that the first one picked.
 
 use rayon::prelude::*;
 use rustc_hash::FxHashMap;
@@ -54,6 +54,8 @@ pub struct Touch {
     pub direction: Direction,
     /// What the sample's time may have to do with it.
     pub role: Role,
+    /// Whether every path through the code that was sampled makes the access.
+    pub is_certain: bool,
     /// The time that the sample stands for.
     pub weight: u64,
 }
@@ -123,9 +125,6 @@ fn add_touches(
     };
     let load_bias = sample.code.0.wrapping_sub(planned.address);
     for_each_access(sample, planned, options, |access, address| {
-        if access.certainty != Certainty::Certain {
-            return;
-        }
         let index = planned.plan.accesses.iter().position(|it| std::ptr::eq(it, access));
         let role = role(&planned.plan, index);
         let data_mapping = identity.processes().find_user(sample.pid, address, sample.time);
@@ -146,6 +145,7 @@ fn add_touches(
                     size: part.size,
                     direction: access.direction,
                     role,
+                    is_certain: access.certainty == Certainty::Certain,
                     weight: sample.weight,
                 });
             }

@@ -117,6 +117,7 @@ mod tests {
             size: 8,
             direction,
             role: Role::Present,
+            is_certain: true,
             weight: 1,
         }
     }
