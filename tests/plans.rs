@@ -358,7 +358,7 @@ fn narrow_index_of_a_loop() {
     };
     assert_eq!(all(3, 1), [(format!("r5+4*low(r2+{})", 0xffff_fffdu32), Before)]);
     assert_eq!(all(1, 1), [("4*r2+r5".to_owned(), At)]);
-    assert_eq!(all(1, 3), [("r2+r4".to_owned(), Before)]);
+    assert_eq!(all(1, 3), [("r4+low(r2+3)".to_owned(), After)]);
     // The same where nothing says that the register began as 32 bits.
     let code = assembled(|a| {
         a.add(eax, dword_ptr(rdi + rcx * 4))?; // 0

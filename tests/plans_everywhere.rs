@@ -174,6 +174,11 @@ proptest! {
             prop_assert!(is_sound(&plan));
             let mut seen = Vec::new();
             for access in plan.accesses {
+                // `enter` with a level writes many words: one of them may lie where another did on
+                // another path.
+                if bytes[(access.code - 0x40_0000) as usize] == 0xc8 {
+                    continue;
+                }
                 let key = (access.code, access.direction, access.size, access.address);
                 prop_assert!(!seen.contains(&key), "twice: {key:?}");
                 seen.push(key);

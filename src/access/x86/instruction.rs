@@ -70,9 +70,13 @@ pub(super) struct Instruction {
 impl Instruction {
     /// Reads what the decoder found.
     pub(super) fn new(decoded: &Decoded, info: &InstructionInfo, is_64_bit: bool) -> Self {
-        let mut operands: Vec<Operand> = operands_of(decoded, info, is_64_bit).collect();
-        // `enter` may write one word twice.
-        operands.dedup();
+        let mut operands: Vec<Operand> = Vec::new();
+        for operand in operands_of(decoded, info, is_64_bit) {
+            // `enter` may touch one word several times.
+            if !operands.contains(&operand) {
+                operands.push(operand);
+            }
+        }
         let mut effects = effects_of(decoded, info, is_64_bit);
         let flow = flow_of(decoded);
         if flow == Flow::Call {
