@@ -109,7 +109,7 @@ fn first_that_opens<'m>(
 /// be run, 125 when we fail ourselves.
 fn sampling_failure(error: SamplingError) -> Failure {
     let code = match &error {
-        SamplingError::Command { source, .. } if source.kind() == io::ErrorKind::NotFound => 127,
+        SamplingError::Command { cause, .. } if cause.kind() == io::ErrorKind::NotFound => 127,
         SamplingError::Command { .. } => 126,
         _ => Failure::OWN,
     };

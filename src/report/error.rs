@@ -1,5 +1,6 @@
 //! Why there is no report.
 
+use crate::access::samples_the_clock;
 use crate::perf_data::{Features, RecordType, Recording, SampleType};
 
 /// Why a readable recording gives no report. The sentences say what the recording is, so that a user
@@ -31,6 +32,15 @@ pub enum ReportError {
         facts: String,
         /// What is wrong with it.
         damage: String,
+    },
+    /// perf's counters were asked for, and the clock was sampled.
+    #[error(
+        "the {samples} samples are of a clock, which has no data sources for perf's counters to \
+         count; leave --format c2c out"
+    )]
+    ClockOnly {
+        /// Samples.
+        samples: u64,
     },
     /// The filter lets no memory access pass.
     #[error(
@@ -83,6 +93,9 @@ impl ReportError {
             format!("{} {verb} {lacks}", names.join(", "))
         });
         let events = events.collect::<Vec<_>>().join(", ");
+        if described_by_clock(recording, event_samples) {
+            return Self::ClockOnly { samples: event_samples.iter().sum() };
+        }
         let has_aux = recording.counts().contains_key(&RecordType::AUXTRACE);
         let advice = match () {
             () if has_aux => "its AUX data is not decoded by this version",
@@ -99,6 +112,12 @@ impl ReportError {
             damage: damage(recording),
         }
     }
+}
+
+/// Whether all samples are of clocks with registers.
+fn described_by_clock(recording: &Recording<'_>, event_samples: &[u64]) -> bool {
+    let sampled = recording.events().iter().zip(event_samples).filter(|(_, count)| **count > 0);
+    sampled.into_iter().all(|(event, _)| samples_the_clock(event))
 }
 
 fn none_of(samples: &u64) -> String {
@@ -121,7 +140,10 @@ fn facts(recording: &Recording<'_>) -> String {
     let mut parts =
         vec![format!("event{} {}", if events.len() == 1 { "" } else { "s" }, events.join(", "))];
     let version = version.as_ref().filter(|version| !version.is_empty());
-    parts.extend(version.map(|version| format!("recorded by perf {version}")));
+    parts.extend(version.map(|version| match version.starts_with("hitm ") {
+        true => format!("recorded by {version}"),
+        false => format!("recorded by perf {version}"),
+    }));
     let machine: Vec<&str> =
         [arch, cpu_description].into_iter().flatten().map(String::as_str).collect();
     if !machine.is_empty() {

@@ -128,16 +128,25 @@ impl<'r, 'a> Session<'r, 'a> {
         Ok(())
     }
 
-    /// Records that were lost while recording.
+    /// Records that were lost while recording. Rings tell of lost records of all kinds, events of
+    /// their lost samples: the same losses, seen from two sides.
     pub(super) fn lost(&self) -> u64 {
-        let lost = self.recording.other_records().map(|(_, record)| match record.kind {
-            RecordType::LOST => Lost::decode(&mut record.cursor()).map_or(0, |lost| lost.lost),
-            RecordType::LOST_SAMPLES => {
-                LostSamples::decode(&mut record.cursor()).map_or(0, |lost| lost.lost)
+        let (mut in_rings, mut of_events) = (0u64, 0u64);
+        for (_, record) in self.recording.other_records() {
+            let mut cursor = record.cursor();
+            match record.kind {
+                RecordType::LOST => {
+                    let lost = Lost::decode(&mut cursor).map_or(0, |lost| lost.lost);
+                    in_rings = in_rings.saturating_add(lost);
+                }
+                RecordType::LOST_SAMPLES => {
+                    let lost = LostSamples::decode(&mut cursor).map_or(0, |lost| lost.lost);
+                    of_events = of_events.saturating_add(lost);
+                }
+                _ => {}
             }
-            _ => 0,
-        });
-        lost.fold(0, u64::saturating_add)
+        }
+        in_rings.max(of_events)
     }
 
     /// What is wrong with the recording, or missing in it, when it has memory samples.

@@ -29,7 +29,7 @@ pub enum SamplingError {
     },
     /// A cgroup cannot be opened.
     #[error(
-        "cgroup {} cannot be opened: {source}; name one below the cgroup mount, such as \
+        "cgroup {} cannot be opened: {cause}; name one below the cgroup mount, such as \
          system.slice/ssh.service",
         path.display()
     )]
@@ -37,7 +37,7 @@ pub enum SamplingError {
         /// Which.
         path: PathBuf,
         /// Why.
-        source: io::Error,
+        cause: io::Error,
     },
     /// The frequency is none that the kernel takes.
     #[error("{0}")]
@@ -58,7 +58,7 @@ pub enum SamplingError {
     },
     /// A ring buffer cannot be mapped.
     #[error(
-        "a ring buffer of {kib} KiB cannot be mapped: {source}; this user may lock {allowed} in all \
+        "a ring buffer of {kib} KiB cannot be mapped: {cause}; this user may lock {allowed} in all \
          (kernel.perf_event_mlock_kb for each CPU, then ulimit -l): give --mmap-pages a smaller \
          number, or raise one of them"
     )]
@@ -68,7 +68,7 @@ pub enum SamplingError {
         /// How much is allowed.
         allowed: String,
         /// What the kernel says.
-        source: io::Error,
+        cause: io::Error,
     },
     /// More files than may be open.
     #[error(
@@ -87,27 +87,27 @@ pub enum SamplingError {
         limit: u64,
     },
     /// The command cannot be run.
-    #[error("{command} cannot be run: {source}")]
+    #[error("{command} cannot be run: {cause}")]
     Command {
         /// Which.
         command: String,
         /// Why.
-        source: io::Error,
+        cause: io::Error,
     },
     /// The recording cannot be written.
-    #[error("{what} cannot be written: {source}; what was recorded until then can be read")]
+    #[error("{what} cannot be written: {cause}; what was recorded until then can be read")]
     Write {
         /// The file.
         what: String,
         /// Why.
-        source: io::Error,
+        cause: io::Error,
     },
     /// A call to the kernel failed that never should.
-    #[error("{what}: {source}")]
+    #[error("{what}: {cause}")]
     System {
         /// What was wanted.
         what: &'static str,
         /// What the kernel says.
-        source: io::Error,
+        cause: io::Error,
     },
 }

@@ -178,9 +178,9 @@ impl Opened {
             };
             match PerfEvent::open(bytes.as_slice(), placement) {
                 Ok(opened) => {
-                    let id = opened.id().map_err(|source| SamplingError::System {
+                    let id = opened.id().map_err(|cause| SamplingError::System {
                         what: "an event has no id",
-                        source,
+                        cause,
                     })?;
                     let is_member = leader.is_some();
                     self.events.push(OpenEvent { planned, event: opened, id, is_member });
@@ -232,8 +232,8 @@ impl Opened {
     }
 
     fn redirect(&self, index: usize, owner: usize) -> Result<(), SamplingError> {
-        self.events[index].event.set_output(&self.events[owner].event).map_err(|source| {
-            SamplingError::System { what: "an event cannot share its CPU's ring buffer", source }
+        self.events[index].event.set_output(&self.events[owner].event).map_err(|cause| {
+            SamplingError::System { what: "an event cannot share its CPU's ring buffer", cause }
         })
     }
 
@@ -246,19 +246,19 @@ impl Opened {
         machine: &Machine,
     ) -> Result<(), SamplingError> {
         let event = &self.events[owner].event;
-        let failed = |source, bytes: usize| SamplingError::Map {
+        let failed = |cause, bytes: usize| SamplingError::Map {
             kib: bytes as u64 / 1024,
             allowed: allowed_memory(machine),
-            source,
+            cause,
         };
         let buffer =
-            RingBuffer::map(event, pages).map_err(|source| failed(source, pages * page_size()))?;
+            RingBuffer::map(event, pages).map_err(|cause| failed(cause, pages * page_size()))?;
         let aux = match aux_bytes {
             None => None,
             Some(bytes) => {
                 let bytes = bytes as usize;
                 let area = AuxBuffer::map(event, &buffer, bytes);
-                Some(area.map_err(|source| failed(source, bytes))?)
+                Some(area.map_err(|cause| failed(cause, bytes))?)
             }
         };
         self.rings.push(Ring { cpu, buffer, owner, aux });
@@ -282,7 +282,7 @@ impl Opened {
     ) -> Result<(), SamplingError> {
         let leaders = self.events.iter().filter(|event| !event.is_member);
         leaders.into_iter().try_for_each(|event| {
-            act(&event.event).map_err(|source| SamplingError::System { what, source })
+            act(&event.event).map_err(|cause| SamplingError::System { what, cause })
         })
     }
 
@@ -325,7 +325,7 @@ fn with_build_ids(plan: &SamplerPlan) -> SamplerPlan {
 fn check_open_files(plan: &SamplerPlan, threads: u64, cpus: u64) -> Result<(), SamplingError> {
     let needed = plan.events.len() as u64 * threads * cpus + OTHER_FILES;
     let limit = set_open_file_limit(needed)
-        .map_err(|source| SamplingError::System { what: "the limit of open files", source })?;
+        .map_err(|cause| SamplingError::System { what: "the limit of open files", cause })?;
     if limit < needed {
         return Err(SamplingError::OpenFiles { needed, threads, cpus, limit });
     }

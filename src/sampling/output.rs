@@ -72,7 +72,7 @@ impl Output {
         };
         match writer {
             Ok(writer) => Ok(Self { name, writer, is_pipe: path.is_none() }),
-            Err(source) => Err(SamplingError::Write { what: name, source }),
+            Err(cause) => Err(SamplingError::Write { what: name, cause }),
         }
     }
 
@@ -81,12 +81,12 @@ impl Output {
         &mut self,
         write: impl FnOnce(&mut Writer<Sink>) -> io::Result<()>,
     ) -> Result<(), SamplingError> {
-        write(&mut self.writer).map_err(|source| self.error(source))
+        write(&mut self.writer).map_err(|cause| self.error(cause))
     }
 
     /// Hands everything to the system, so that it is there if this process is killed.
     pub(super) fn flush(&mut self) -> Result<(), SamplingError> {
-        self.writer.flush().map_err(|source| self.error(source))
+        self.writer.flush().map_err(|cause| self.error(cause))
     }
 
     /// Bytes of records so far.
@@ -99,11 +99,11 @@ impl Output {
         let Self { name, writer, is_pipe } = self;
         let size = writer.data_size();
         let finished = if is_pipe { writer.finish_pipe() } else { writer.finish(features) };
-        finished.map(|_| size).map_err(|source| SamplingError::Write { what: name, source })
+        finished.map(|_| size).map_err(|cause| SamplingError::Write { what: name, cause })
     }
 
-    fn error(&self, source: io::Error) -> SamplingError {
-        SamplingError::Write { what: self.name.clone(), source }
+    fn error(&self, cause: io::Error) -> SamplingError {
+        SamplingError::Write { what: self.name.clone(), cause }
     }
 }
 

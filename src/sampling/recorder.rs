@@ -218,10 +218,10 @@ impl<'m> Recorder<'m> {
         let Target::Command(program) = &self.options.target else {
             return Err(SamplingError::System {
                 what: "a command without a program",
-                source: io::ErrorKind::InvalidInput.into(),
+                cause: io::ErrorKind::InvalidInput.into(),
             });
         };
-        command.start().map_err(|source| command_error(program, source))
+        command.start().map_err(|cause| command_error(program, cause))
     }
 
     fn attrs(&self) -> impl Iterator<Item = EventAttr> {
@@ -301,7 +301,7 @@ impl<'m> Recorder<'m> {
                 self.opened.events[owner].event.as_fd()
             }));
             let ready = poll(&polled, time)
-                .map_err(|source| SamplingError::System { what: "waiting failed", source })?;
+                .map_err(|cause| SamplingError::System { what: "waiting failed", cause })?;
             drop(polled);
             let (asked, ready) = ready.split_first().map_or((false, &ready[..]), |(stop, rest)| {
                 (stop.is_readable || stop.is_over, rest)
@@ -440,17 +440,17 @@ fn excludes_kernel(attr: &EventAttr) -> bool {
 
 /// Makes the process of a command, which waits.
 fn prepare(program: &[std::ffi::OsString]) -> Result<Command, SamplingError> {
-    Command::prepare(program).map_err(|source| command_error(program, source))
+    Command::prepare(program).map_err(|cause| command_error(program, cause))
 }
 
-fn command_error(program: &[std::ffi::OsString], source: io::Error) -> SamplingError {
+fn command_error(program: &[std::ffi::OsString], cause: io::Error) -> SamplingError {
     let name = program.first().map(|name| name.to_string_lossy().into_owned());
-    SamplingError::Command { command: name.unwrap_or_default(), source }
+    SamplingError::Command { command: name.unwrap_or_default(), cause }
 }
 
 /// Waits, unless the user asks to stop.
 fn wait(stop: BorrowedFd<'_>, time: Duration) -> Result<(), SamplingError> {
     poll(&[stop], time)
         .map(|_| ())
-        .map_err(|source| SamplingError::System { what: "waiting failed", source })
+        .map_err(|cause| SamplingError::System { what: "waiting failed", cause })
 }

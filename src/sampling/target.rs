@@ -80,7 +80,7 @@ impl Target {
                 let path = cgroup_path(root, name);
                 File::open(&path)
                     .map(Found::Cgroup)
-                    .map_err(|source| SamplingError::Cgroup { path, source })
+                    .map_err(|cause| SamplingError::Cgroup { path, cause })
             }
         }
     }
