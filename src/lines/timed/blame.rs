@@ -60,3 +60,76 @@ pub(super) fn is_contended(touch: &Touch, windows: &[Vec<Window>]) -> bool {
         .get(touch.line as usize)
         .is_some_and(|windows| windows.binary_search_by_key(&number, |it| it.number).is_ok())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::{CodeAddress, DataAddress, Direction};
+    use crate::perf_data::SamplePosition;
+    use crate::process::{Cpu, Pid, Tid, Time};
+
+    /// A touch of a line by the sample with this number, taken in the window with this number.
+    fn touch(line: u32, sample: u64, window: u64, role: Role) -> Touch {
+        let mut position = SamplePosition::default();
+        position.ordinal = sample;
+        Touch {
+            line,
+            position,
+            time: Time(window * super::super::windows::WINDOW_NS),
+            pid: Pid(1),
+            tid: Tid(1),
+            cpu: Some(Cpu(0)),
+            code: CodeAddress(0),
+            code_mapping: None,
+            data: DataAddress(0),
+            data_mapping: None,
+            size: 8,
+            direction: Direction::Store,
+            role,
+            is_certain: true,
+            weight: 1,
+        }
+    }
+
+    fn contended(number: u64) -> Vec<Window> {
+        vec![Window { number, touches: 9, writes: 9, hand_overs: 9 }]
+    }
+
+    fn shares(touches: &[Touch], windows: &[Vec<Window>]) -> Vec<(f64, f64)> {
+        blame(touches, windows).iter().map(|it| (it.waited, it.buffered)).collect()
+    }
+
+    #[test]
+    fn what_was_waited_for_gets_all_and_drained_stores_share() {
+        let windows = [contended(0), contended(0)];
+        let touches = [
+            touch(0, 1, 0, Role::Waited),
+            touch(1, 1, 0, Role::Drained),
+            touch(0, 2, 0, Role::Drained),
+            touch(1, 2, 0, Role::Drained),
+            touch(0, 3, 0, Role::Buffered),
+            touch(1, 3, 0, Role::Present),
+        ];
+        let expected = [(1.0, 0.0), (0.0, 0.0), (0.5, 0.0), (0.5, 0.0), (0.0, 1.0), (0.0, 0.0)];
+        assert_eq!(shares(&touches, &windows), expected);
+    }
+
+    #[test]
+    fn nothing_is_blamed_while_a_line_is_not_contended() {
+        let windows = [contended(0), Vec::new()];
+        let touches = [
+            touch(0, 1, 1, Role::Waited),
+            touch(0, 2, 0, Role::Drained),
+            touch(1, 2, 0, Role::Drained),
+        ];
+        assert_eq!(shares(&touches, &windows), [(0.0, 0.0), (1.0, 0.0), (0.0, 0.0)]);
+    }
+
+    #[test]
+    fn a_line_is_blamed_once_for_a_sample() {
+        let windows = [contended(0)];
+        let touches = [touch(0, 1, 0, Role::Drained), touch(0, 1, 0, Role::Drained)];
+        let sum: f64 = shares(&touches, &windows).iter().map(|share| share.0).sum();
+        assert_eq!(sum, 1.0);
+    }
+}
