@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use rayon::prelude::*;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::access::{
-    ClockSample, CodeAddress, DecodedFunction, FunctionCode, Instructions, Loss, Plan,
+    Certainty, ClockSample, CodeAddress, DecodedFunction, FunctionCode, Instructions, Loss, Place,
+    Plan, PlannedAccess,
 };
 use crate::lines::{CodeKey, Identity};
 use crate::perf_data::{CpuMode, Recording};
@@ -57,6 +58,8 @@ pub struct PlannedCode {
     pub plan: Plan,
     /// The address in the space of the function's code.
     pub address: u64,
+    /// Which of the plan's accesses count as made here.
+    pub counts: Vec<bool>,
 }
 
 /// The plans of all sampled code addresses.
@@ -126,15 +129,14 @@ impl Plans {
                 })
             })
             .collect();
-        let planned = wanted
+        let plans: Vec<(Plan, u64)> = wanted
             .par_iter()
             .map(|found| match found {
-                Ok((number, address)) => {
-                    PlannedCode { plan: decoded[*number].plan(*address), address: *address }
-                }
-                Err(loss) => PlannedCode { plan: Plan::lost(*loss), address: 0 },
+                Ok((number, address)) => (decoded[*number].plan(*address), *address),
+                Err(loss) => (Plan::lost(*loss), 0),
             })
             .collect();
+        let planned = with_counts(plans, &sampled);
         let index = sampled.iter().zip(0..).map(|((key, _), number)| (*key, number)).collect();
         Self { index, planned }
     }
@@ -154,6 +156,42 @@ impl Plans {
     pub fn is_empty(&self) -> bool {
         self.planned.is_empty()
     }
+}
+
+/// An access that a sample may have made counts only if it lies behind the sample, and if its
+/// instruction is sure of no sample at all: what is often made is seen for sure when it is, and a way
+/// out of a loop that is still to come is hardly ever taken.
+fn with_counts(plans: Vec<(Plan, u64)>, sampled: &[(CodeKey, SampledCode)]) -> Vec<PlannedCode> {
+    let home = |key: &CodeKey| match key {
+        CodeKey::Image(object, _) => (true, *object),
+        CodeKey::Process(pid, _) => (false, u64::from(pid.0)),
+    };
+    let is_certain = |access: &&PlannedAccess| access.certainty == Certainty::Certain;
+    let sure: FxHashSet<_> = plans
+        .iter()
+        .zip(sampled)
+        .flat_map(|((plan, _), (key, _))| {
+            plan.accesses.iter().filter(is_certain).map(|access| (home(key), access.code))
+        })
+        .collect();
+    let counts = |plan: &Plan, key: &CodeKey| {
+        let accesses = plan.accesses.iter();
+        accesses
+            .map(|access| {
+                is_certain(&access)
+                    || access.place == Place::Before && !sure.contains(&(home(key), access.code))
+            })
+            .collect()
+    };
+    plans
+        .into_iter()
+        .zip(sampled)
+        .map(|((plan, address), (key, _))| PlannedCode {
+            counts: counts(&plan, key),
+            plan,
+            address,
+        })
+        .collect()
 }
 
 /// The distinct code addresses of user samples, each as it was sampled first.

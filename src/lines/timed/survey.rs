@@ -175,8 +175,11 @@ impl TimedSurvey {
             return;
         };
         let mut is_resolved = false;
-        for_each_access(sample, planned, options, |access, address| {
+        for_each_access(sample, planned, options, |index, access, address| {
             is_resolved = true;
+            if !planned.counts[index] {
+                return;
+            }
             let mapping = identity.processes().find_user(sample.pid, address, sample.time);
             let new = TimedSummary::of(sample, access.direction.writes());
             for part in parts(identity, address, access.size) {
@@ -280,7 +283,7 @@ pub(super) fn for_each_access<'p>(
     sample: &ClockSample,
     planned: &'p PlannedCode,
     options: &TimedOptions,
-    mut take: impl FnMut(&'p PlannedAccess, u64),
+    mut take: impl FnMut(usize, &'p PlannedAccess, u64),
 ) {
     let Some(registers) = &sample.registers else {
         return;
@@ -289,9 +292,9 @@ pub(super) fn for_each_access<'p>(
         load_bias: sample.code.0.wrapping_sub(planned.address),
         thread: options.bases.find(sample.pid, sample.tid, sample.time),
     };
-    for access in &planned.plan.accesses {
+    for (index, access) in planned.plan.accesses.iter().enumerate() {
         if let Some(address) = access.address.evaluate(registers, &bases) {
-            take(access, address);
+            take(index, access, address);
         }
     }
 }

@@ -124,8 +124,10 @@ fn add_touches(
         return;
     };
     let load_bias = sample.code.0.wrapping_sub(planned.address);
-    for_each_access(sample, planned, options, |access, address| {
-        let index = planned.plan.accesses.iter().position(|it| std::ptr::eq(it, access));
+    for_each_access(sample, planned, options, |index, access, address| {
+        if !planned.counts[index] {
+            return;
+        }
         let role = role(&planned.plan, index);
         let data_mapping = identity.processes().find_user(sample.pid, address, sample.time);
         for part in parts(identity, address, access.size) {
@@ -155,10 +157,7 @@ fn add_touches(
 
 /// A plain store waits nowhere itself: its time shows where the store buffer has to drain, or where
 /// it is full.
-fn role(plan: &Plan, index: Option<usize>) -> Role {
-    let Some(index) = index else {
-        return Role::Present;
-    };
+fn role(plan: &Plan, index: usize) -> Role {
     let access = &plan.accesses[index];
     let is_earlier_store =
         access.place == Place::Before && access.direction.writes() && !access.is_locked;
