@@ -55,8 +55,12 @@ pub(super) fn timed_report(
     let contended_lines = lines.iter().filter(findings).count() as u64;
     let is_suspect = |line: &&TimedLine| line.evidence().is_some() && !findings(line);
     let suspects = lines.iter().filter(is_suspect).count();
-    let high: f64 =
-        lines.iter().filter(|line| line.evidence().is_some()).map(TimedLine::weight_high).sum();
+    let high: f64 = lines
+        .iter()
+        .filter(|line| line.evidence().is_some())
+        .map(TimedLine::weight_high)
+        .sum::<f64>()
+        + 0.0;
     lines.sort_by_cached_key(|line| line.rank(sort));
     lines.truncate(limit.unwrap_or(usize::MAX));
 
