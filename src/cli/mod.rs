@@ -1,5 +1,6 @@
 //! The command line: flags in, plain options out, errors printed once.
 
+mod doctor;
 mod progress;
 mod record;
 mod report;
@@ -20,6 +21,8 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Says what this machine can sample, what stands in the way, and what removes it.
+    Doctor(doctor::DoctorArguments),
     /// Samples a command, processes or the whole machine into a recording.
     Record(Box<record::RecordArguments>),
     /// Reports the hot cache lines of a recording made by perf or hitm.
@@ -70,6 +73,7 @@ pub fn usage_code(words: impl Iterator<Item = std::ffi::OsString>) -> u8 {
 /// What went wrong, and the exit code.
 pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     match arguments.command {
+        Command::Doctor(arguments) => Ok(doctor::run(&arguments).map(|()| ExitCode::SUCCESS)?),
         Command::Record(arguments) => record::run(&arguments),
         Command::Report(arguments) => Ok(report::run(&arguments).map(|()| ExitCode::SUCCESS)?),
         Command::Run(arguments) => run::run(&arguments),

@@ -15,7 +15,8 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use super::Failure;
 use super::sampling_options::SamplingOptions;
 use hitm::sampling::{
-    End, RecordOptions, Recorded, Recorder, SamplerPlan, SamplingError, Target, choose,
+    End, RecordOptions, Recorded, Recorder, SamplerPlan, SamplingError, Target, ThisKernel, choose,
+    first_that_opens,
 };
 use hitm::system::Machine;
 
@@ -38,7 +39,11 @@ pub fn run(arguments: &RecordArguments) -> Result<ExitCode, Failure> {
     let output = (!is_stdout).then(|| arguments.output.clone());
     let recording = record(&arguments.sampling, output)?;
     if !arguments.quiet {
-        recording.report(if is_stdout { None } else { Some(&arguments.output) });
+        let place = match is_stdout {
+            true => " on standard output".to_owned(),
+            false => format!(" in {}", arguments.output.display()),
+        };
+        recording.report(&place);
     }
     Ok(recording.exit_code())
 }
@@ -71,38 +76,15 @@ pub fn record(options: &SamplingOptions, output: Option<PathBuf>) -> Result<Reco
         command_line: std::env::args().collect(),
         kernel_build_id: hitm::symbols::running_kernel_build_id().map(|id| id.as_bytes().to_vec()),
     };
-    let (recorder, plan) = first_that_opens(&machine, &plans, &record_options)?;
+    let plan = first_that_opens(&plans, &machine, &ThisKernel)
+        .map_err(|error| Failure::own(error.into()))?;
+    let recorder = Recorder::open(&machine, &plan, record_options).map_err(sampling_failure)?;
     let mut recorded = recorder.record(stop.pipe.as_fd()).map_err(sampling_failure)?;
     // A command that still runs is not ended with its recording: what it answers is the answer.
     if let Some(mut child) = recorded.command.take() {
         recorded.status = child.wait().ok();
     }
     Ok(Recording { recorded, plan, has_command })
-}
-
-/// Opens the first sampler that this machine lets open.
-fn first_that_opens<'m>(
-    machine: &'m Machine,
-    plans: &[SamplerPlan],
-    options: &RecordOptions,
-) -> Result<(Recorder<'m>, SamplerPlan), Failure> {
-    let mut refused: Option<SamplingError> = None;
-    for plan in plans {
-        match Recorder::open(machine, plan, options.clone()) {
-            Ok(recorder) => {
-                let mut plan = plan.clone();
-                if let Some(error) = refused {
-                    plan.reason = format!("{} ({error})", plan.reason);
-                }
-                return Ok((recorder, plan));
-            }
-            // Only an event that does not open is a reason to try another sampler.
-            Err(error @ SamplingError::Open { .. }) => refused = Some(error),
-            Err(error) => return Err(sampling_failure(error)),
-        }
-    }
-    let none = || Failure::own(anyhow::anyhow!("this machine has no sampler"));
-    Err(refused.map_or_else(none, sampling_failure))
 }
 
 /// Exit codes as `env` and `timeout` have them: 127 when there is no such command, 126 when it cannot
@@ -118,9 +100,8 @@ fn sampling_failure(error: SamplingError) -> Failure {
 
 impl Recording {
     /// Says what was recorded, what was not, and what to change.
-    pub fn report(&self, output: Option<&Path>) {
+    pub fn report(&self, place: &str) {
         let recorded = &self.recorded;
-        let place = output.map_or("standard output".into(), |path| path.display().to_string());
         let end = match recorded.end {
             End::TargetEnded | End::Asked => "",
             End::Duration => ", the time is over",
@@ -128,7 +109,7 @@ impl Recording {
         };
         let kib = recorded.size.div_ceil(1024);
         eprintln!(
-            "hitm: {} samples ({kib} KiB) in {place}{end}; sampled with {}",
+            "hitm: {} samples ({kib} KiB){place}{end}; sampled with {}",
             recorded.samples, self.plan.reason
         );
         if recorded.dropped > 0 {
@@ -146,10 +127,12 @@ impl Recording {
                 recorded.throttled
             );
         }
+        for note in &self.plan.notes {
+            eprintln!("hitm: {note}");
+        }
         if recorded.is_without_kernel {
             eprintln!(
-                "hitm: time in the kernel was not sampled: it takes root, CAP_PERFMON or \
-                 kernel.perf_event_paranoid 1"
+                "hitm: the kernel's part of the target was refused, and is not in the samples"
             );
         }
         if recorded.samples == 0 {

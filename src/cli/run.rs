@@ -35,7 +35,8 @@ pub fn run(arguments: &RunArguments) -> Result<ExitCode, Failure> {
     let folder = folder.context("there is no place for the recording").map_err(Failure::own)?;
     let path = arguments.keep.clone().unwrap_or_else(|| folder.path().join("hitm.data"));
     let recording = record(&arguments.sampling, Some(path.clone()))?;
-    recording.report(arguments.keep.as_deref());
+    let place = arguments.keep.as_ref().map(|path| format!(" in {}", path.display()));
+    recording.report(&place.unwrap_or_default());
     // The command has done its work: that there is nothing to report does not make it fail.
     match rendered_text(&path, arguments.verbose) {
         Ok(report) => match &arguments.output {

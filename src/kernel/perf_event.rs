@@ -47,20 +47,22 @@ impl PerfEvent {
     ///
     /// # Errors
     ///
-    /// What the kernel answers, untouched: see `perf_event_open(2)`. [`io::ErrorKind::InvalidInput`]
-    /// when there are too few bytes or more than the kernel's structure has.
+    /// What the kernel answers, untouched: see `perf_event_open(2)`. `E2BIG` too when there are too few
+    /// bytes, more than the kernel's structure has, or another number of them than the attribute
+    /// states.
     pub fn open(attr: &[u8], placement: Placement<'_>) -> io::Result<Self> {
-        let wrong = || io::Error::new(io::ErrorKind::InvalidInput, "an attribute of a wrong size");
+        let wrong = || io::Error::new(io::ErrorKind::InvalidInput, "a number that is too large");
         let mut event = perf_event_attr::default();
-        if attr.len() < 64 || attr.len() > size_of::<perf_event_attr>() {
-            return Err(wrong());
+        let stated = attr.get(4..8).and_then(|size| size.try_into().ok()).map(u32::from_ne_bytes);
+        let is_whole = stated.is_some_and(|size| size as usize == attr.len());
+        if !is_whole || attr.len() < 64 || attr.len() > size_of::<perf_event_attr>() {
+            return Err(io::Error::from_raw_os_error(libc::E2BIG));
         }
         // SAFETY: the structure is plain numbers and bit fields, for which every bit pattern is valid;
         // it holds at least `attr.len()` bytes, as was checked; the two do not overlap.
         unsafe {
             std::ptr::copy_nonoverlapping(attr.as_ptr(), (&raw mut event).cast::<u8>(), attr.len());
         }
-        event.size = attr.len() as u32;
         let mut flags = u64::from(sys::bindings::PERF_FLAG_FD_CLOEXEC);
         let pid = match (placement.cgroup, placement.thread) {
             (Some(cgroup), _) => {
@@ -165,6 +167,12 @@ impl PerfEvent {
 
 const WHOLE_GROUP: u32 = 1;
 
+impl From<PerfEvent> for OwnedFd {
+    fn from(event: PerfEvent) -> Self {
+        event.fd
+    }
+}
+
 impl AsFd for PerfEvent {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
@@ -173,4 +181,20 @@ impl AsFd for PerfEvent {
 
 fn check(answer: i32) -> io::Result<()> {
     if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_size_that_the_bytes_do_not_have_never_reaches_the_kernel() {
+        let here = Placement { thread: Some(0), cpu: None, cgroup: None, leader: None };
+        let mut attr = [0_u8; 64];
+        attr[4] = 65;
+        for wrong in [&attr[..], &attr[..8], &[0; 4096]] {
+            let error = PerfEvent::open(wrong, here).expect_err("refused");
+            assert_eq!(error.raw_os_error(), Some(libc::E2BIG));
+        }
+    }
 }

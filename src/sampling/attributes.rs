@@ -141,9 +141,13 @@ pub(super) fn tracking(sample_type: SampleType) -> PlannedEvent {
     }
 }
 
-/// The CPUs of a PMU as a plan has them: `None` where it has all that are online.
+/// The CPUs of a PMU that are online, as a plan has them: `None` where that is all that are.
 pub(super) fn cpus_of(pmu: &Pmu, machine: &Machine) -> Option<Vec<u32>> {
-    pmu.cpus.clone().filter(|cpus| *cpus != machine.online_cpus)
+    let mut cpus = pmu.cpus.clone()?;
+    if !machine.online_cpus.is_empty() {
+        cpus.retain(|cpu| machine.online_cpus.contains(cpu));
+    }
+    (cpus != machine.online_cpus).then_some(cpus)
 }
 
 /// The suffix of an event's name that says which side is left out, as perf writes it.

@@ -53,8 +53,6 @@ pub enum SamplingError {
         cause: String,
         /// What to do.
         remedy: String,
-        /// The kernel's number for it.
-        errno: i32,
     },
     /// A ring buffer cannot be mapped.
     #[error(

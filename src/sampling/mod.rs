@@ -4,6 +4,7 @@
 mod attributes;
 mod choose;
 mod clock;
+mod diagnosis;
 mod error;
 mod ibs;
 mod machine_features;
@@ -11,12 +12,15 @@ mod observer;
 mod open;
 mod output;
 mod pebs;
+mod probe;
 mod program_filter;
 mod recorder;
+mod refusal;
 mod resources;
 mod sampler;
 mod sampler_error;
 mod sampler_options;
+mod select;
 mod spe;
 mod synthesis;
 mod target;
@@ -26,12 +30,15 @@ pub use clock::{
     ARM64_REGISTERS, DEFAULT_PERIOD, SHORTEST_PERIOD, X86_64_REGISTERS, jittered_period,
     period_of_cpu,
 };
+pub use diagnosis::{Diagnosis, Verdict, diagnose};
 pub use error::SamplingError;
 pub use machine_features::describe_machine;
-pub use open::remedy;
+pub use probe::{OpenEvent, SamplerTrial, ThisKernel, Trial, Trials, Unopened, probe, settle};
 pub use recorder::{End, RecordOptions, Recorded, Recorder};
+pub use refusal::{Asked, Refusal, explain};
 pub use resources::{Demand, Resources, Shortage, default_data_pages, lockable_bytes};
 pub use sampler::{Concession, PlannedEvent, Role, SamplerKind, SamplerPlan};
 pub use sampler_error::SamplerError;
 pub use sampler_options::{Privilege, Rate, SamplerOptions};
+pub use select::{NothingOpens, first_that_opens};
 pub use target::Target;

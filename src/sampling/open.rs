@@ -5,6 +5,7 @@ use std::os::fd::AsFd;
 
 use super::clock::jittered_period;
 use super::error::SamplingError;
+use super::refusal::{Asked, explain};
 use super::resources::{default_data_pages, lockable_bytes};
 use super::sampler::{Concession, PlannedEvent, Role, SamplerKind, SamplerPlan};
 use super::target::Found;
@@ -93,9 +94,10 @@ pub(super) fn open(
             let mut leader = None;
             for (planned, event) in plan.events.iter().enumerate().filter(|(_, it)| here(it)) {
                 let group = leader.filter(|_| event.role == Role::GroupMember);
-                let placed = Placed { cpu, thread, found };
+                let is_own = options.enable_on_exec;
+                let placed = Placed { cpu, thread, found, is_own };
                 let Some(index) =
-                    opened.open_one(planned, &placed, group, options, threads.len())?
+                    opened.open_one(planned, &placed, group, options, threads.len(), machine)?
                 else {
                     continue;
                 };
@@ -128,6 +130,8 @@ struct Placed<'f> {
     cpu: u32,
     thread: Option<u32>,
     found: &'f Found,
+    /// Whether the thread is of a command that this process starts.
+    is_own: bool,
 }
 
 impl Opened {
@@ -139,6 +143,7 @@ impl Opened {
         leader: Option<usize>,
         options: &OpenOptions,
         threads: usize,
+        machine: &Machine,
     ) -> Result<Option<usize>, SamplingError> {
         let follows = matches!(placed.found, Found::Threads { with_children: true, .. });
         let mut precise = self.plan.events[planned].precise_fallback.clone().into_iter();
@@ -207,7 +212,8 @@ impl Opened {
                             AttrFlags::EXCLUDE_KERNEL | AttrFlags::EXCLUDE_CALLCHAIN_KERNEL;
                         continue;
                     }
-                    return Err(open_error(&self.plan.events[planned], placed, &error));
+                    let event = &self.plan.events[planned];
+                    return Err(open_error((self.plan.kind, event), placed, machine, &error));
                 }
             }
         }
@@ -339,41 +345,28 @@ fn allowed_memory(machine: &Machine) -> String {
     }
 }
 
-fn open_error(event: &PlannedEvent, placed: &Placed<'_>, error: &io::Error) -> SamplingError {
+fn open_error(
+    (kind, event): (SamplerKind, &PlannedEvent),
+    placed: &Placed<'_>,
+    machine: &Machine,
+    error: &io::Error,
+) -> SamplingError {
     let place = match (placed.found, placed.thread) {
         (Found::Cgroup(_), _) => format!("CPU {} in the cgroup", placed.cpu),
         (_, Some(thread)) => format!("thread {thread}, CPU {}", placed.cpu),
         (_, None) => format!("CPU {}", placed.cpu),
     };
     let errno = error.raw_os_error().unwrap_or(0);
+    let asked = match placed.found {
+        Found::Threads { .. } if placed.is_own => Asked::Sampler(kind),
+        Found::Threads { .. } => Asked::OtherProcess,
+        Found::Cpus(_) | Found::Cgroup(_) => Asked::WholeCpu,
+    };
+    let refusal = explain(errno, asked, machine);
     SamplingError::Open {
         event: event.name.clone(),
         place,
-        cause: error.to_string(),
-        remedy: remedy(errno).to_owned(),
-        errno,
-    }
-}
-
-/// What to do about an error of `perf_event_open(2)`.
-pub fn remedy(errno: i32) -> &'static str {
-    match errno {
-        libc::EACCES | libc::EPERM => {
-            "run as root or with CAP_PERFMON, lower kernel.perf_event_paranoid, or allow \
-             perf_event_open in the container's seccomp profile (hitm doctor tells which)"
-        }
-        libc::ENOSYS => "this kernel has no perf events (CONFIG_PERF_EVENTS)",
-        libc::ENOENT | libc::ENODEV | libc::EOPNOTSUPP => {
-            "this machine does not have the event: a virtual machine has no PMU unless its host \
-             passes one on; --sampler clock works without"
-        }
-        libc::EMFILE | libc::ENFILE => "raise the limit of open files with ulimit -n",
-        libc::ENOSPC => {
-            "all breakpoint registers of this thread are in use: end the other debugger"
-        }
-        libc::EBUSY => "another tool has this PMU to itself: end it",
-        libc::EINVAL => "this kernel does not know these settings: hitm doctor tells what it takes",
-        libc::ESRCH => "the thread has ended",
-        _ => "hitm doctor tells what this machine can sample",
+        cause: refusal.why,
+        remedy: refusal.remedy,
     }
 }

@@ -38,8 +38,9 @@ pub struct Resources {
 pub enum Shortage {
     /// The soft limit of open files, which the recorder raises by itself as far as it may.
     #[error(
-        "{events} events on {cpus} CPUs for {threads} threads need {needed} file descriptors and \
-         this process may have {limit}; {remedy}"
+        "{events} events on {cpus} CPUs{of} need {needed} file descriptors and this process may \
+         have {limit}; {remedy}",
+        of = if *threads > 1 { format!(" for {threads} threads") } else { String::new() }
     )]
     Descriptors {
         /// Events on each CPU.

@@ -46,7 +46,7 @@ pub enum SamplerError {
         remedy: String,
     },
     /// An option that the sampler does not have.
-    #[error("{option} does not go with the sampler {kind}: {cause}")]
+    #[error("{option} does not go with the sampler {kind}: {cause}; leave it out")]
     Option {
         /// Which sampler.
         kind: SamplerKind,

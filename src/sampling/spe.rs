@@ -103,6 +103,11 @@ fn period(pmu: &Pmu, rate: Rate) -> u64 {
 fn not_here(machine: &Machine) -> SamplerError {
     let kind = SamplerKind::Spe;
     match machine.cpu.vendor() {
+        Vendor::Arm if machine.surroundings.virtualisation.is_virtual => SamplerError::NotHere {
+            kind,
+            cause: super::choose::without_pmu_cause(machine),
+            remedy: super::choose::without_pmu_remedy(machine),
+        },
         Vendor::Arm => SamplerError::NotHere {
             kind,
             cause:

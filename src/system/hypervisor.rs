@@ -41,7 +41,11 @@ fn virtualisation(root: &Path, cpu: &CpuModel) -> Virtualisation {
         ["QEMU", "KVM", "VMware", "VirtualBox", "Xen", "Bochs", "Virtual Machine", "Parallels"];
     let words = [vendor.as_deref(), product.as_deref()].into_iter().flatten();
     let named = words.clone().any(|text| VIRTUAL.iter().any(|name| text.contains(name)));
-    let is_virtual = cpu.is_virtual() || kind.is_some() || named;
+    // Arm CPUs do not say it themselves. Amazon names whole machines so that they can be told.
+    let rented = cpu.implementer.is_some()
+        && vendor.as_deref() == Some("Amazon EC2")
+        && !product.as_deref().is_some_and(|product| product.contains(".metal"));
+    let is_virtual = cpu.is_virtual() || kind.is_some() || named || rented;
     let text = words.collect::<Vec<_>>().join(" ");
     let by = kind.or_else(|| (!text.is_empty()).then_some(text)).filter(|_| is_virtual);
     Virtualisation { is_virtual, by }
@@ -59,4 +63,28 @@ fn container(root: &Path) -> Option<String> {
         .into_iter()
         .find(|name| groups.contains(name))
         .map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rented_arm_machines_are_told_from_whole_ones() {
+        let root = tempfile::tempdir().expect("a directory");
+        let folder = root.path().join("sys/class/dmi/id");
+        std::fs::create_dir_all(&folder).expect("made");
+        std::fs::write(folder.join("sys_vendor"), "Amazon EC2\n").expect("written");
+        let arm = CpuModel { implementer: Some(0x41), ..CpuModel::default() };
+        let of = |product: &str, cpu: &CpuModel| {
+            std::fs::write(folder.join("product_name"), product).expect("written");
+            Surroundings::read(root.path(), cpu).virtualisation
+        };
+        let by = Some("Amazon EC2 m6g.large".to_owned());
+        assert_eq!(of("m6g.large\n", &arm), Virtualisation { is_virtual: true, by });
+        assert_eq!(of("m6g.metal\n", &arm), Virtualisation::default());
+        // An x86 CPU says it itself.
+        let intel = CpuModel { vendor_id: Some("GenuineIntel".into()), ..CpuModel::default() };
+        assert_eq!(of("m5.large\n", &intel), Virtualisation::default());
+    }
 }

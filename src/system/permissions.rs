@@ -57,6 +57,9 @@ pub struct Permissions {
     pub kptr_restrict: Option<u32>,
     /// `CapEff` of this process.
     pub capabilities: u64,
+    /// Whether it lives in a user namespace of its own (a rootless container): its capabilities then
+    /// count only there, and performance events ask for those of the machine.
+    pub in_user_namespace: bool,
     /// Its system call filter.
     pub seccomp: SeccompMode,
     /// Whether it and its children can gain no privileges.
@@ -101,6 +104,8 @@ impl Permissions {
             capabilities: field("CapEff")
                 .and_then(|text| u64::from_str_radix(text, 16).ok())
                 .unwrap_or(0),
+            in_user_namespace: tree::text(root, "proc/self/uid_map")
+                .is_some_and(|map| !is_whole_range(&map)),
             seccomp: match field("Seccomp") {
                 Some("1") => SeccompMode::Strict,
                 Some("2") => SeccompMode::Filter,
@@ -117,9 +122,9 @@ impl Permissions {
         }
     }
 
-    /// Whether the process has this capability.
+    /// Whether the process has this capability, on the machine and not merely in a user namespace.
     pub fn has(&self, capability: Capability) -> bool {
-        self.capabilities >> (capability as u8) & 1 == 1
+        !self.in_user_namespace && self.capabilities >> (capability as u8) & 1 == 1
     }
 
     /// Whether it may use performance events beyond what `perf_event_paranoid` leaves to everyone:
@@ -138,6 +143,11 @@ impl Permissions {
     pub fn may_sample_cpus(&self) -> bool {
         self.is_perfmon_capable() || self.paranoid.unwrap_or(2) <= 0
     }
+}
+
+/// The first user namespace maps every id to itself: `0 0 4294967295`.
+fn is_whole_range(map: &str) -> bool {
+    map.split_whitespace().eq(["0", "0", "4294967295"])
 }
 
 fn lockdown(text: &str) -> Lockdown {
@@ -181,6 +191,11 @@ mod tests {
         assert!(!found.has(Capability::SysAdmin) && !found.has(Capability::SysPtrace));
         assert_eq!(found.seccomp, SeccompMode::Filter);
         assert!(found.no_new_privileges);
+        write("proc/self/uid_map", "         0          0 4294967295\n");
+        assert!(Permissions::read(root.path()).is_perfmon_capable());
+        write("proc/self/uid_map", "         0       1000          1\n");
+        let found = Permissions::read(root.path());
+        assert!(found.in_user_namespace && !found.is_perfmon_capable());
         assert_eq!(found.lockdown, Lockdown::Integrity);
         assert_eq!(found.locked_memory_limit, None);
         assert_eq!(

@@ -4,6 +4,7 @@
 pub mod compiled;
 pub mod counters;
 pub mod data_source_words;
+pub mod fixture_machine;
 pub mod machine;
 pub mod processes;
 pub mod random;
