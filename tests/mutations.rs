@@ -60,7 +60,10 @@ fn examine(bytes: Vec<u8>) {
     if let Ok(made) = report(&recording, &options, SortKey::Cost, None, &|_| {}) {
         // No sample is smaller than a record's header; compression cannot make a hundred of one.
         assert!(made.recording.samples <= length * 100 / 8, "{}", made.recording.samples);
-        assert_eq!(Some(hitm::report::sum_of_parts(&made)), made.c2c);
+        // A recording of the clock has no data sources to count.
+        if let Some(stats) = made.c2c {
+            assert_eq!(hitm::report::sum_of_parts(&made), stats);
+        }
         hitm::render::text(&made, &Default::default(), &mut Vec::new()).expect("rendered");
         hitm::render::json(&made, &mut Vec::new()).expect("rendered");
     }

@@ -95,13 +95,15 @@ fn timed_answer(report: &Report) -> String {
     let most = percent(summary.contention_high.unwrap_or_default());
     let lines =
         |count: u64| format!("{} cache line{}", grouped(count), if count == 1 { "" } else { "s" });
-    let floor = summary.detection_floor.map(percent);
-    let unseen = floor.map_or_else(
-        || "what would have been seen is not known".to_owned(),
-        |floor| format!("waiting for a line for more than {floor} of this run would have been"),
-    );
+    let Some(floor) = summary.detection_floor.map(percent) else {
+        return "These samples do not tell whether lines are contended; the warnings say why."
+            .to_owned();
+    };
     match (summary.contended_lines, summary.suspects) {
-        (0, 0) => format!("No contention seen; {unseen}."),
+        (0, 0) => format!(
+            "No contention seen; waiting for a line for more than {floor} of this run would have \
+             been."
+        ),
         (0, suspects) => format!(
             "No waiting for contended lines seen; {} may be ({most} of CPU time at most).",
             lines(suspects)
