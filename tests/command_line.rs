@@ -191,7 +191,8 @@ fn every_recording_is_reported_or_explained() {
                         // Some sample cycles with registers, without CPUs or code at hand: of
                         // these no contention is claimed.
                         if folder != "memory" && format == "json" {
-                            let json: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+                            let json: serde_json::Value =
+                                serde_json::from_slice(&output.stdout).expect("JSON");
                             assert_eq!(json["recording"]["samplers"], serde_json::json!(["clock"]));
                             assert_eq!(json["lines"], serde_json::json!([]), "{}", path.display());
                         }
