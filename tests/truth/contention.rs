@@ -1,0 +1,102 @@
+//! What is contended is found, exactly; what is not, is not.
+
+use crate::compile::Build;
+use crate::outcome::{Outcome, Standing};
+use crate::record::{Program, SECONDS, Turn};
+use crate::support::skipped::skipped;
+
+/// One module for each program, one test for each of its modes.
+macro_rules! programs {
+    ($($name:ident: $build:ident { $($mode:ident: $expectation:ident),+ $(,)? })+) => {
+        $(mod $name {
+            $(#[test]
+            fn $mode() {
+                super::check(stringify!($name), super::Build::$build, stringify!($mode), super::$expectation);
+            })+
+        })+
+    };
+}
+
+programs! {
+    atomic_counters: C { contended: found, single: found, padded: nothing, pinned: nothing }
+    plain_stores: C { contended: found, padded: nothing, pinned: nothing }
+    vector_stores: C { contended: found, padded: nothing, pinned: nothing }
+    library: Library { contended: found, padded: nothing, pinned: nothing }
+    heap_structs: C { contended: found, padded: nothing, pinned: nothing }
+    spinlock: C { contended: found, padded: nothing, pinned: nothing }
+    thread_local: C { lent: found, private: nothing, pinned: nothing }
+    two_processes: C { contended: found, padded: nothing, pinned: nothing }
+    message_flags: C { contended: found, pinned: nothing }
+    pointer_chase: C { contended: found, padded: nothing, pinned: nothing }
+    generated_code: C { contended: found, padded: nothing, pinned: nothing }
+    short_threads: C { contended: found_threads, padded: nothing, pinned: nothing }
+    copies: C { contended: found, string: found, padded: nothing, pinned: nothing }
+    objects: CPlusPlus { contended: found, padded: nothing, pinned: nothing }
+    rust_static: Rust { contended: found, padded: nothing, pinned: nothing }
+    rust_heap: Rust { contended: found, padded: nothing, pinned: nothing }
+
+    // What the store buffer hides, and what is seldom written.
+    store_then_lock: C { contended: suspected, padded: nothing, pinned: nothing }
+    store_among_ten: C { contended: suspected, padded: nothing, pinned: nothing }
+    occasional_writer: C { contended: suspected, padded: nothing, pinned: nothing }
+
+    // Shared, and not fought over.
+    readonly: C { readonly: nothing, pinned: nothing }
+    handover: C { handover: nothing, pinned: nothing }
+    private_heap: C { private: nothing, pinned: nothing }
+}
+
+fn check(name: &str, build: Build, mode: &str, expectation: fn(&Outcome)) {
+    let Some(_turn) = Turn::wait() else { return };
+    let Some(program) = Program::build(name, build) else { return };
+    expectation(&program.outcome(SECONDS, mode));
+}
+
+fn found(outcome: &Outcome) {
+    outcome.assert_found(Standing::Claimed);
+}
+
+fn found_threads(outcome: &Outcome) {
+    outcome.assert_found(Standing::Threads);
+}
+
+fn suspected(outcome: &Outcome) {
+    outcome.assert_found(Standing::Suspected);
+}
+
+fn nothing(outcome: &Outcome) {
+    outcome.assert_nothing();
+}
+
+/// A gather's addresses are in a vector register, which the samples do not have: these samples are
+/// lost, said to be, and nothing is made up for them.
+#[test]
+fn gathers_are_lost_and_counted() {
+    let Some(_turn) = Turn::wait() else { return };
+    let Some(program) = Program::build("gather", Build::C) else { return };
+    let outcome = program.outcome(SECONDS, "contended");
+    if outcome.said.remarks.iter().any(|remark| remark == "no avx2") {
+        skipped("gathers take AVX2");
+        return;
+    }
+    assert!(outcome.lines().is_empty(), "{}: {}", outcome.name, outcome.report["lines"]);
+    // The reader's thread is half of the samples; those at its look at the flag are few.
+    let lost = outcome.unresolved("vector_index");
+    let samples = outcome.report["recording"]["samples"].as_u64().expect("a count");
+    assert!(lost * 100 > samples * 30, "{lost} of {samples} samples are lost to gathers");
+    assert_eq!(outcome.summary("lost"), lost, "{}", outcome.report["unresolved"]);
+}
+
+/// The three outcomes of a sample add up to all of them.
+#[test]
+fn outcomes_add_up() {
+    let Some(_turn) = Turn::wait() else { return };
+    for (name, mode) in [("spinlock", "contended"), ("gather", "contended"), ("copies", "padded")] {
+        let Some(program) = Program::build(name, Build::C) else { return };
+        let outcome = program.outcome("0.5", mode);
+        let parts = ["resolved", "no_operand", "lost", "in_kernel"];
+        let sum: u64 = parts.iter().map(|part| outcome.summary(part)).sum();
+        let samples = outcome.report["recording"]["samples"].as_u64().expect("a count");
+        assert_eq!(sum, samples, "{}: {}", outcome.name, outcome.report["summary"]);
+    }
+}
