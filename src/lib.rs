@@ -21,6 +21,7 @@
 #![deny(unsafe_code)]
 
 pub mod access;
+pub mod demo;
 pub mod kernel;
 pub mod lines;
 pub mod perf_data;

@@ -1,5 +1,6 @@
 //! The command line: flags in, plain options out, errors printed once.
 
+mod demo;
 mod doctor;
 mod progress;
 mod record;
@@ -23,6 +24,8 @@ pub struct Arguments {
 enum Command {
     /// Says what this machine can sample, what stands in the way, and what removes it.
     Doctor(doctor::DoctorArguments),
+    /// Samples a small built-in program with false sharing, reports, and measures what padding gains.
+    Demo(demo::DemoArguments),
     /// Samples a command, processes or the whole machine into a recording.
     Record(Box<record::RecordArguments>),
     /// Reports the hot cache lines of a recording made by perf or hitm.
@@ -74,6 +77,7 @@ pub fn usage_code(words: impl Iterator<Item = std::ffi::OsString>) -> u8 {
 pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     match arguments.command {
         Command::Doctor(arguments) => Ok(doctor::run(&arguments).map(|()| ExitCode::SUCCESS)?),
+        Command::Demo(arguments) => demo::run(&arguments),
         Command::Record(arguments) => record::run(&arguments),
         Command::Report(arguments) => Ok(report::run(&arguments).map(|()| ExitCode::SUCCESS)?),
         Command::Run(arguments) => run::run(&arguments),

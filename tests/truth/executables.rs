@@ -71,7 +71,7 @@ fn attached_to() {
         [("atomic_counters", Standing::Claimed), ("short_threads", Standing::Suspected)]
     {
         let Some(program) = Program::build(name, Build::C) else { return };
-        let mut words = program.command("1.3", "contended").into_iter();
+        let mut words = program.command("2.5", "contended").into_iter();
         let mut command = std::process::Command::new(words.next().expect("its path"));
         command.args(words).stdin(Stdio::null()).stdout(Stdio::piped());
         let child = command.spawn().expect("it starts");

@@ -9,6 +9,7 @@ mod support;
 
 mod compile;
 mod contention;
+mod demo;
 mod executables;
 mod outcome;
 mod perf_recordings;

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use crate::compile::Build;
 use crate::outcome::{Outcome, Standing};
-use crate::record::{Program, SECONDS, Turn};
+use crate::record::{Program, SECONDS, Turn, hitm};
 use crate::support::skipped::skipped;
 
 /// All user registers that perf has on x86-64.
@@ -51,15 +51,24 @@ fn without_the_cpu() {
     assert!(outcome.summary("resolved") > 300, "{}", outcome.report["summary"]);
 }
 
-/// Without registers there are no accesses at all: that is said too.
+/// Without registers there are no accesses at all: that is an error with the remedy.
 #[test]
 fn without_registers() {
     let Some(_turn) = Turn::wait() else { return };
-    let outcome = recorded_by_perf("atomic_counters", Build::C, "contended", &["--sample-cpu"]);
-    let Some(outcome) = outcome else { return };
-    assert!(outcome.lines().is_empty(), "{}", outcome.report["lines"]);
-    assert_warning(&outcome, "register");
-    assert_eq!(outcome.summary("resolved"), 0, "{}", outcome.report["summary"]);
+    let Some(program) = Program::build("atomic_counters", Build::C) else { return };
+    let mut command = Command::new("perf");
+    command.args(["record", "-q", "-e", "cpu-clock", "--sample-cpu", "-o"]);
+    command.arg(program.recording()).arg("--").args(program.command("0.2", "contended"));
+    let Ok(recorded) = command.output() else {
+        skipped("there is no perf");
+        return;
+    };
+    assert!(recorded.status.success(), "{}", String::from_utf8_lossy(&recorded.stderr));
+    let output = hitm().args(["report", "-i"]).arg(program.recording()).output();
+    let output = output.expect("hitm runs");
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert!(error.contains("cpu-clock") && error.contains("--user-regs"), "{error}");
 }
 
 fn assert_warning(outcome: &Outcome, about: &str) {

@@ -5,7 +5,7 @@ use crate::outcome::{Standing, address, share};
 use crate::record::{Program, Turn};
 
 /// Three lines are fought over for 3 : 2 : 1 of the time. Each line's share of the whole cost is its
-/// phase's share of the time, within a tenth of it.
+/// phase's share of the CPU time, within a tenth of it.
 #[test]
 fn three_to_two_to_one() {
     let Some(_turn) = Turn::wait() else { return };

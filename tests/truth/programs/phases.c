@@ -1,6 +1,7 @@
 // Truth: three lines, `long_line`, `middle_line`, `short_line`, are fought over one after the other, for
 // 3 : 2 : 1 of the time. In each, the threads count at offsets 0 and 8. `phase LABEL NANOSECONDS` says
-// how long it really was. Padded: the second thread counts in lines of its own.
+// how much CPU time both threads had in it, which is in that proportion where nothing else runs.
+// Padded: the second thread counts in lines of its own.
 #include "truth.h"
 
 struct line {
@@ -25,10 +26,10 @@ static NOINLINE uint64_t count(void *argument)
 	return iterations;
 }
 
-static uint64_t now(void)
+static uint64_t used(void)
 {
 	struct timespec time;
-	clock_gettime(CLOCK_MONOTONIC, &time);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
 	return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
 }
 
@@ -44,10 +45,10 @@ int main(int argc, char **argv)
 	struct worker workers[2] = { { "first", count, fields[0] }, { "second", count, fields[1] } };
 	start_workers(workers, threads, &options);
 	for (int i = 0; i < 3; i++) {
-		uint64_t start = now();
+		uint64_t start = used();
 		phase = i;
 		sleep_for(options.seconds * (3 - i) / 6);
-		took[i] = now() - start;
+		took[i] = used() - start;
 	}
 	end_workers(workers, threads);
 	for (int i = 0; i < 3; i++) {
