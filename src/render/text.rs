@@ -377,8 +377,23 @@ fn code(access: &Access, style: &TextStyle) -> String {
     if style.full_names { text.into_owned() } else { keep_start(&text, 26) }
 }
 
+/// Whether a file belongs to a language's own library, where atomics and the like are inlined from.
+fn is_of_a_language(file: &str) -> bool {
+    let folders = [
+        "/rustc/",
+        "/rustlib/src/rust/library/",
+        "/usr/include/",
+        "/usr/lib/gcc/",
+        "/usr/lib/llvm",
+    ];
+    folders.iter().any(|folder| file.contains(folder))
+}
+
+/// The innermost source line that is the program's own, if there is one.
 fn source(access: &Access, style: &TextStyle) -> String {
-    let Some(place) = &access.source else {
+    let inlined = access.inlines.iter().filter_map(|frame| frame.source.as_ref());
+    let own = inlined.chain(&access.source).find(|place| !is_of_a_language(&place.file));
+    let Some(place) = own.or(access.source.as_ref()) else {
         return String::new();
     };
     let inlined = if access.inlines.is_empty() { "" } else { " (inl)" };
