@@ -6,7 +6,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitCode, ExitStatus};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use anyhow::Context;
 use clap::Args;
@@ -14,6 +14,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::Failure;
 use super::sampling_options::SamplingOptions;
+use hitm::kernel::send_signal;
 use hitm::sampling::{
     End, RecordOptions, Recorded, Recorder, SamplerPlan, SamplingError, Target, ThisKernel, choose,
     first_that_opens,
@@ -80,8 +81,13 @@ pub fn record(options: &SamplingOptions, output: Option<PathBuf>) -> Result<Reco
         .map_err(|error| Failure::own(error.into()))?;
     let recorder = Recorder::open(&machine, &plan, record_options).map_err(sampling_failure)?;
     let mut recorded = recorder.record(stop.pipe.as_fd()).map_err(sampling_failure)?;
-    // A command that still runs is not ended with its recording: what it answers is the answer.
+    // A command that still runs is not ended with its recording: what it answers is the answer. An
+    // interrupt it has got from the terminal itself; a request to end was meant for both.
     if let Some(mut child) = recorded.command.take() {
+        if stop.signal.load(Ordering::Relaxed) == SIGTERM as usize {
+            // One that has just ended needs none.
+            let _ = send_signal(&child, SIGTERM);
+        }
         recorded.status = child.wait().ok();
     }
     Ok(Recording { recorded, plan, has_command })
@@ -153,12 +159,15 @@ impl Recording {
 /// Becomes readable when the user wants an end. A second interrupt ends the process at once.
 struct Stop {
     pipe: PipeReader,
+    /// The signal that came, 0 before.
+    signal: Arc<AtomicUsize>,
 }
 
 impl Stop {
     fn register() -> io::Result<Self> {
         let (pipe, writer) = io::pipe()?;
         let is_second = Arc::new(AtomicBool::new(false));
+        let caught = Arc::new(AtomicUsize::new(0));
         for signal in [SIGINT, SIGTERM] {
             // In this order: the first one only sets the flag.
             signal_hook::flag::register_conditional_shutdown(
@@ -167,8 +176,9 @@ impl Stop {
                 is_second.clone(),
             )?;
             signal_hook::flag::register(signal, is_second.clone())?;
+            signal_hook::flag::register_usize(signal, caught.clone(), signal as usize)?;
             signal_hook::low_level::pipe::register(signal, OwnedFd::from(writer.try_clone()?))?;
         }
-        Ok(Self { pipe })
+        Ok(Self { pipe, signal: caught })
     }
 }

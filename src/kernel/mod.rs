@@ -21,7 +21,7 @@ pub use aux_buffer::AuxBuffer;
 pub use command::Command;
 pub use mapped_file::MappedFile;
 pub use perf_event::{EventCount, PerfEvent, Placement};
-pub use pid_file::PidFile;
+pub use pid_file::{PidFile, send_signal};
 pub use poll::{Readiness, poll};
 pub use process_memory::{read_process_memory, robust_list_of};
 pub use ring_buffer::RingBuffer;

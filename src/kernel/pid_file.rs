@@ -27,6 +27,19 @@ impl PidFile {
     }
 }
 
+/// Sends a signal to a process that this one has started and not yet waited for, so that its id still
+/// means it.
+///
+/// # Errors
+///
+/// `ESRCH` when it has ended and was waited for.
+pub fn send_signal(child: &std::process::Child, signal: i32) -> io::Result<()> {
+    let pid =
+        libc::pid_t::try_from(child.id()).map_err(|_| io::Error::from_raw_os_error(libc::ESRCH))?;
+    // SAFETY: the call takes two numbers and touches no memory.
+    if unsafe { libc::kill(pid, signal) } < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
 impl AsFd for PidFile {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()

@@ -191,9 +191,21 @@ impl<'m> Recorder<'m> {
                 self.synthesise(&mut output, &mut observer, 0)?;
             }
         }
-        let end = self.drain_until_end(&mut output, &mut observer, stop, enabled)?;
-        self.opened.disable()?;
-        self.drain(&mut output, &mut observer)?;
+        let recorded = self
+            .drain_until_end(&mut output, &mut observer, stop, enabled)
+            .and_then(|end| self.opened.disable().map(|()| end))
+            .and_then(|end| self.drain(&mut output, &mut observer).map(|()| end));
+        let end = match recorded {
+            Ok(end) => end,
+            Err(error) => {
+                // What was sampled cannot be written, but the command is not at fault: let it finish.
+                drop(self.opened);
+                if let Some(mut child) = child {
+                    let _ = child.wait();
+                }
+                return Err(error);
+            }
+        };
         let lost = self.write_lost(&mut output)?;
         features.sample_time = observer.times;
         let size = output.finish(&features)?;

@@ -8,7 +8,6 @@ mod features;
 mod hostile;
 mod limits;
 mod owned_sample;
-mod perf_oracle;
 mod real_recordings;
 mod recordings_made_here;
 mod records;

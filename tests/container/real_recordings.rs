@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use hitm::perf_data::{Input, Recording};
 
-use super::perf_oracle;
+use crate::support::perf_oracle;
 use crate::support::skipped::skipped;
 
 /// The folder with the recordings, or `None`, said aloud.

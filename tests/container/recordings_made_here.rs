@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use hitm::perf_data::{Input, RecordType, Recording};
 
-use super::perf_oracle;
+use crate::support::perf_oracle;
 use crate::support::skipped::skipped;
 
 /// Records something that runs for a moment; `false`, said aloud, where perf may not.

@@ -2,7 +2,7 @@
 
 use hitm::perf_data::{ByteOrder, Features, Input, Recording, SampleType};
 
-use super::perf_oracle::{self, Dumped};
+use crate::support::perf_oracle::{self, Dumped};
 use crate::support::synthetic::Synthetic;
 
 /// What a sample says, whatever form it was written in.

@@ -6,6 +6,7 @@ pub mod counters;
 pub mod data_source_words;
 pub mod fixture_machine;
 pub mod machine;
+pub mod perf_oracle;
 pub mod processes;
 pub mod random;
 pub mod skipped;

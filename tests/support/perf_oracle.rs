@@ -8,7 +8,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::support::skipped::skipped;
+use super::skipped::skipped;
 use hitm::perf_data::{Input, Recording};
 
 /// The installed perf.
