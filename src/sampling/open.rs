@@ -10,7 +10,7 @@ use super::resources::{default_data_pages, lockable_bytes};
 use super::sampler::{Concession, PlannedEvent, Role, SamplerKind, SamplerPlan};
 use super::target::Found;
 use crate::kernel::{AuxBuffer, PerfEvent, Placement, RingBuffer, page_size, set_open_file_limit};
-use crate::perf_data::{AttrFlags, ByteOrder, Encoder};
+use crate::perf_data::{AttrFlags, ByteOrder, Encoder, EventAttr};
 use crate::system::Machine;
 
 /// An open event.
@@ -117,6 +117,11 @@ pub(super) fn open(
     Ok(opened)
 }
 
+/// Whether an event's period is a time.
+fn is_clock(attr: &EventAttr) -> bool {
+    attr.kind == PERF_TYPE_SOFTWARE
+}
+
 /// xorshift64* (Vigna 2016): nobody can foresee it who does not try to, which is all that is needed.
 fn next_random(mut state: u64) -> u64 {
     state ^= state >> 12;
@@ -150,7 +155,7 @@ impl Opened {
         let mut concessions = Concession::ALL.into_iter();
         loop {
             let mut attr = self.plan.events[planned].attr;
-            if self.plan.kind == SamplerKind::Clock && attr.sample_period > 1 {
+            if is_clock(&attr) && self.plan.events[planned].role == Role::Samples {
                 // Threads that inherit an event keep its period for good, so each event has its own.
                 self.random = next_random(self.random);
                 attr.sample_period = jittered_period(attr.sample_period, self.random);
@@ -295,12 +300,9 @@ impl Opened {
     /// Changes the periods of events that sample the clock, so that they cannot keep step with a
     /// program that does something at a fixed rate.
     pub(super) fn change_periods(&mut self) {
-        if self.plan.kind != SamplerKind::Clock {
-            return;
-        }
         for event in &self.events {
             let planned = &self.plan.events[event.planned];
-            if planned.role == Role::Samples {
+            if planned.role == Role::Samples && is_clock(&planned.attr) {
                 self.random = next_random(self.random);
                 let period = jittered_period(planned.attr.sample_period, self.random);
                 // An event whose thread has ended takes no period, and needs none.

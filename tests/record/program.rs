@@ -79,8 +79,8 @@ pub fn held(path: &Path) -> Held {
 /// Reads a recording that is in memory or mapped.
 pub fn held_in(input: &Input) -> Held {
     let recording = Recording::open(input).expect("a recording");
-    let mut held = Held::default();
-    held.damage = recording.damage().iter().map(ToString::to_string).collect();
+    let damage = recording.damage().iter().map(ToString::to_string).collect();
+    let mut held = Held { damage, ..Held::default() };
     for batch in recording.batches() {
         for (_, record) in recording.samples(batch) {
             let (_, sample) = recording.decode(&record).expect("a sample");
