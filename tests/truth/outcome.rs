@@ -50,7 +50,8 @@ impl Outcome {
             if standing == Standing::Claimed && line["verdict"] == "possible" {
                 wrong.push(format!("{context}: only possible"));
             }
-            if share(&line, "share_high") <= 0.0 {
+            let share = share(&line, "share_high");
+            if share.is_nan() || share <= 0.0 {
                 wrong.push(format!("{context}: costs nothing"));
             }
             self.compare_uses(&context, truth.addresses.as_slice(), &line, standing, &mut wrong);
