@@ -78,6 +78,17 @@ impl Outcome {
         self.report["summary"][name].as_u64().unwrap_or_else(|| panic!("summary.{name} is a count"))
     }
 
+    /// All samples of the recording.
+    pub fn samples(&self) -> u64 {
+        self.report["recording"]["samples"].as_u64().expect("recording.samples is a count")
+    }
+
+    /// The samples with an operand in reach whose address is not determined, for any reason.
+    pub fn lost_samples(&self) -> u64 {
+        let reasons = self.report["unresolved"].as_object().expect("counts by reason");
+        reasons.values().map(|count| count.as_u64().expect("a count")).sum()
+    }
+
     /// The samples that are lost for this reason.
     pub fn unresolved(&self, reason: &str) -> u64 {
         self.report["unresolved"][reason].as_u64().unwrap_or_else(|| panic!("unresolved.{reason}"))
@@ -86,12 +97,12 @@ impl Outcome {
     /// What was wrong, and what holds for every run: enough samples, and of those with an operand
     /// in reach and not overwritten at least 98 % resolved.
     fn end(&self, mut wrong: Vec<String>) {
-        let samples = self.report["recording"]["samples"].as_u64().expect("a count");
-        if samples < 300 {
+        let samples = self.samples();
+        if samples < 100 {
             wrong.push(format!("{samples} samples are too few to tell anything"));
         }
         let resolved = self.summary("resolved");
-        let in_reach = resolved + self.summary("lost") - self.unresolved("overwritten");
+        let in_reach = resolved + self.lost_samples() - self.unresolved("overwritten");
         if resolved * 100 < in_reach * 98 {
             wrong.push(format!(
                 "{resolved} of {in_reach} samples are resolved: {}",

@@ -3,11 +3,13 @@
 use crate::compile::Build;
 use crate::record::{Program, Turn};
 
-const PROGRAMS: [(&str, Build, &str, &str); 20] = [
+const PROGRAMS: [(&str, Build, &str, &str); 22] = [
     ("atomic_counters", Build::C, "contended", "padded"),
     ("plain_stores", Build::C, "contended", "padded"),
     ("vector_stores", Build::C, "contended", "padded"),
     ("library", Build::Library, "contended", "padded"),
+    ("split_access", Build::C, "contended", "padded"),
+    ("stack_variable", Build::C, "contended", "padded"),
     ("heap_structs", Build::C, "contended", "padded"),
     ("spinlock", Build::C, "contended", "padded"),
     ("thread_local", Build::C, "lent", "private"),

@@ -1,5 +1,6 @@
 // Truth: a spinlock taken with `xchg` (offset 0, 4 bytes) and the data it protects (offset 8) in one line,
-// both used by both threads: true sharing. Padded: each thread has a lock and data of its own.
+// both used by both threads: true sharing. Twenty steps under the lock, so that samples
+// fall there too. Padded: each thread has a lock and data of its own.
 #include "truth.h"
 
 struct guarded {
@@ -18,7 +19,8 @@ static NOINLINE uint64_t update(void *argument)
 		for (int i = 0; i < 100; i++) {
 			while (__atomic_exchange_n(&own->lock, 1, __ATOMIC_ACQUIRE))
 				;
-			own->data += 1;
+			for (int step = 0; step < 20; step++)
+				own->data += 1;
 			__atomic_store_n(&own->lock, 0, __ATOMIC_RELEASE);
 		}
 		iterations += 100;
