@@ -123,7 +123,7 @@ pub struct Plan {
     /// What the sample waited for.
     pub wait: Wait,
     /// Why the operand nearest to the sample is not among the accesses, if one was within reach and
-    /// none is determined.
+    /// none is determined; also if a gather just before is what the sample stands for.
     pub loss: Option<Loss>,
 }
 

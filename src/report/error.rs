@@ -102,7 +102,11 @@ impl ReportError {
             () if has_fields => {
                 "this event does not sample memory; record with perf c2c record or perf mem record"
             }
-            () => "record with perf c2c record or perf mem record",
+            () if has_plain_clock(recording) => {
+                "record the clock with registers and CPUs, as hitm record does, or with perf record \
+                 --sample-cpu -d --user-regs=ax,bx,cx,dx,si,di,bp,sp,ip,r8,r9,r10,r11,r12,r13,r14,r15"
+            }
+            () => "record with hitm record, perf c2c record or perf mem record",
         };
         Self::NoMemoryAccesses {
             samples: event_samples.iter().sum(),
@@ -112,6 +116,14 @@ impl ReportError {
             damage: damage(recording),
         }
     }
+}
+
+/// Whether a clock or cycles were sampled without registers.
+fn has_plain_clock(recording: &Recording<'_>) -> bool {
+    recording.events().iter().any(|event| {
+        matches!((event.attr.kind, event.attr.config), (0 | 1, 0) | (1, 1))
+            && !event.attr.sample_type.contains(SampleType::REGS_USER)
+    })
 }
 
 /// Whether all samples are of clocks with registers.

@@ -63,7 +63,7 @@ pub(super) fn plan(function: &Function, at: u32, has_past: bool) -> Plan {
     let wait = wait_of(function, &mut algebra, at, &here, &before, &candidates);
     let loss = match candidates.is_empty() {
         true => nearest_loss(function, &here, before.iter().chain(&after)),
-        false => None,
+        false => gather_just_before(function, &before),
     };
     let accesses = candidates
         .iter()
@@ -240,6 +240,20 @@ fn wait_of(
 }
 
 /// Why the operand nearest to the sample is not determined, if there is one.
+/// Samples just behind a gather stand for it, whatever else their registers tell.
+fn gather_just_before(function: &Function, before: &[Walk]) -> Option<Loss> {
+    /// A vector load's wait spreads over so many instructions.
+    const SPREAD: usize = 4;
+    let is_gather = |walk: &Walk| {
+        let near = walk.occurrences.iter().filter(|occurrence| occurrence.distance <= SPREAD);
+        let nearest = near.min_by_key(|occurrence| occurrence.distance);
+        nearest.is_some_and(|it| {
+            operand(function, it.instruction, it.operand).address == Err(Loss::VectorIndex)
+        })
+    };
+    (!before.is_empty() && before.iter().all(is_gather)).then_some(Loss::VectorIndex)
+}
+
 fn nearest_loss<'a>(
     function: &Function,
     here: &'a [Occurrence],

@@ -187,14 +187,14 @@ impl TimedSurvey {
                 self.lines.entry(key).and_modify(|line| line.add(&new)).or_insert(new);
             }
         });
-        if is_resolved {
-            self.resolved += 1;
-            self.event_accesses[sample.event as usize] += 1;
-        } else {
-            match missing(sample, planned) {
+        self.event_accesses[sample.event as usize] += u64::from(is_resolved);
+        match (is_resolved, planned.plan.loss) {
+            (_, Some(loss)) => self.lost[loss as usize] += 1,
+            (true, None) => self.resolved += 1,
+            (false, None) => match missing(sample, planned) {
                 None => self.no_operand += 1,
                 Some(loss) => self.lost[loss as usize] += 1,
-            }
+            },
         }
     }
 
