@@ -173,11 +173,13 @@ impl<'m> Recorder<'m> {
         let mut enabled = started;
         match self.options.delay {
             None => {
-                self.synthesise(&mut output, &mut observer, 0)?;
-                output.flush()?;
+                // A command has nothing yet that it will keep: the kernel tells of all that is to come.
                 if let Some(command) = self.command.take() {
+                    output.flush()?;
                     child = Some(self.start(command)?);
                 } else {
+                    self.synthesise(&mut output, &mut observer, 0)?;
+                    output.flush()?;
                     self.opened.enable()?;
                 }
             }

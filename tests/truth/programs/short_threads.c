@@ -4,16 +4,18 @@
 
 enum { MOST_THREADS = 4096 };
 static uint64_t counters[2 * APART / sizeof(uint64_t)] __attribute__((aligned(APART)));
+// The pair that was started last, and the one that was ended last: a thread that comes to run only when
+// its time is over must not wait for another end.
 static struct {
 	volatile int generation;
 	char padding[APART - sizeof(int)];
-} end __attribute__((aligned(APART)));
+} start __attribute__((aligned(APART))), end __attribute__((aligned(APART)));
 
 static NOINLINE uint64_t count(void *field)
 {
-	int generation = end.generation;
+	int generation = start.generation;
 	uint64_t iterations = 0;
-	while (end.generation == generation) {
+	while (end.generation != generation) {
 		for (int i = 0; i < STEPS; i++)
 			__atomic_fetch_add((uint64_t *)field, 1, __ATOMIC_RELAXED);
 		iterations += STEPS;
@@ -31,9 +33,10 @@ int main(int argc, char **argv)
 	for (double passed = 0; passed < options.seconds && pairs < MOST_THREADS; passed += 0.02, pairs++) {
 		struct worker workers[2] = { { "first", count, &counters[0] }, { "second", count, second } };
 		pthread_t threads[2];
+		start.generation++;
 		start_workers(workers, threads, &options);
 		sleep_for(0.02);
-		end.generation++;
+		end.generation = start.generation;
 		for (int w = 0; w < 2; w++) {
 			pthread_join(threads[w], NULL);
 			tids[pairs][w] = workers[w].tid;
