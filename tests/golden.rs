@@ -9,8 +9,12 @@ use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
 
+fn testdata(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata").join(name)
+}
+
 fn counters() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/counters")
+    testdata("counters")
 }
 
 fn blessing() -> bool {
@@ -35,24 +39,29 @@ fn compare(path: &Path, found: &[u8]) {
 #[test]
 fn outputs_are_as_blessed() {
     compare(&counters().join("counters.data"), &support::counters::recording().expect("written"));
-    for (name, options) in [
-        ("report.txt", &[][..]),
-        ("report-verbose.txt", &["-v", "-g", "--full-symbols"][..]),
-        ("stats.txt", &["--stats"][..]),
-        ("c2c.txt", &["--format", "c2c"][..]),
-        ("c2c-nodes.txt", &["--format", "c2c", "-N", "-c", "pid,tid,iaddr"][..]),
-        ("report.json", &["--format", "json"][..]),
+    let json = ("report.json", &["--format", "json"][..]);
+    for (recording, name, options) in [
+        ("counters", "report.txt", &[][..]),
+        ("counters", "report-verbose.txt", &["-v", "-g", "--full-symbols"][..]),
+        ("counters", "stats.txt", &["--stats"][..]),
+        ("counters", "c2c.txt", &["--format", "c2c"][..]),
+        ("counters", "c2c-nodes.txt", &["--format", "c2c", "-N", "-c", "pid,tid,iaddr"][..]),
+        ("counters", json.0, json.1),
+        ("two_counters", "report.txt", &[][..]),
+        ("two_counters", "report-all.txt", &["-v", "--show-all"][..]),
+        ("two_counters", json.0, json.1),
     ] {
+        let file = format!("{recording}.data");
         let output = Command::cargo_bin("hitm")
             .expect("the program")
-            .current_dir(counters())
-            .args(["report", "-i", "counters.data", "--symfs", "root"])
+            .current_dir(testdata(recording))
+            .args(["report", "-i", &file, "--symfs", "root"])
             .args(options)
             .output()
             .expect("it runs");
         assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{name}");
         assert!(output.status.success(), "{name}: {}", output.status);
-        compare(&counters().join("expected").join(name), &output.stdout);
+        compare(&testdata(recording).join("expected").join(name), &output.stdout);
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use hitm::lines::SortKey;
 use hitm::perf_data::{Input, Recording};
-use hitm::report::{ReportOptions, c2c_report, report};
+use hitm::report::{NameOptions, ReportOptions, c2c_report, report};
 use support::random::Random;
 use support::skipped::skipped;
 use support::synthetic::Synthetic;
@@ -56,7 +56,10 @@ fn examine(bytes: Vec<u8>) {
     let length = bytes.len() as u64;
     let input = Input::from_bytes(bytes);
     let Ok(recording) = Recording::open(&input) else { return };
-    let options = ReportOptions { call_graph: true, ..ReportOptions::default() };
+    // The images of the recordings in testdata, so that code is decoded too.
+    let symfs = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/two_counters/root");
+    let names = NameOptions { symfs: Some(symfs), ..NameOptions::default() };
+    let options = ReportOptions { call_graph: true, names, ..ReportOptions::default() };
     if let Ok(made) = report(&recording, &options, SortKey::Cost, None, &|_| {}) {
         // No sample is smaller than a record's header; compression cannot make a hundred of one.
         assert!(made.recording.samples <= length * 100 / 8, "{}", made.recording.samples);
@@ -98,6 +101,16 @@ fn written_recordings() {
     .enumerate()
     {
         examine_mutations(name, bytes.expect("written"), seed as u64 + 1);
+    }
+}
+
+#[test]
+fn a_recording_of_the_clock() {
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/two_counters/two_counters.data");
+    let bytes = std::fs::read(path).expect("it is there");
+    for seed in 20..24 {
+        examine_mutations("two_counters", bytes.clone(), seed);
     }
 }
 
