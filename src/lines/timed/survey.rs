@@ -151,7 +151,8 @@ impl TimedSurvey {
             return;
         }
         self.accepted += 1;
-        self.weight += sample.weight;
+        // Weights come from the file: 64 bits of each may be set.
+        self.weight = self.weight.saturating_add(sample.weight);
         self.times = match self.times {
             None => Some((sample.time, sample.time)),
             Some((first, last)) => Some((first.min(sample.time), last.max(sample.time))),
@@ -162,7 +163,7 @@ impl TimedSurvey {
             CpuMode::User => {}
             CpuMode::Kernel => {
                 self.in_kernel += 1;
-                self.kernel_weight += sample.weight;
+                self.kernel_weight = self.kernel_weight.saturating_add(sample.weight);
                 return;
             }
             _ => {
@@ -219,7 +220,7 @@ impl TimedSurvey {
                 (&mut self.without_cpu, &other.without_cpu),
                 (&mut self.in_guest, &other.in_guest),
             ])
-            .for_each(|(a, b)| *a += b);
+            .for_each(|(a, b)| *a = a.saturating_add(*b));
         for (key, line) in other.lines {
             self.lines.entry(key).and_modify(|known| known.add(&line)).or_insert(line);
         }
