@@ -404,7 +404,8 @@ pub struct Summary {
     pub resolved: u64,
     /// Samples that access no memory.
     pub no_operand: u64,
-    /// Samples that were lost.
+    /// Samples that say nothing: with the clock those whose operand could not be determined, else those
+    /// that found no room while recording.
     pub lost: u64,
     /// Loads and stores made in the kernel.
     pub in_kernel: u64,

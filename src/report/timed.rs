@@ -100,7 +100,7 @@ pub(super) fn timed_report(
             detection_floor: detection_floor(session, &survey),
             resolved: survey.resolved,
             no_operand: survey.no_operand,
-            lost: session.lost(),
+            lost: survey.unresolved(),
             in_kernel: survey.in_kernel,
             contended_lines,
             suspects: suspects as u64,

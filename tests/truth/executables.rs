@@ -81,6 +81,7 @@ fn attached_to() {
         let recorded = recorder.arg(program.recording()).output().expect("hitm runs");
         assert!(recorded.status.success(), "{}", String::from_utf8_lossy(&recorded.stderr));
         let output = child.wait_with_output().expect("it ends");
+        assert!(output.status.success(), "{name}: {}", output.status);
         let said = Said::parse(&String::from_utf8_lossy(&output.stdout));
         let outcome = program.reported("contended", said);
         if standing == Standing::Claimed {

@@ -4,20 +4,25 @@
 
 enum { MOST_THREADS = 4096 };
 static uint64_t counters[2 * APART / sizeof(uint64_t)] __attribute__((aligned(APART)));
-// The pair that was started last, and the one that was ended last: a thread that comes to run only when
-// its time is over must not wait for another end.
 static struct {
 	volatile int generation;
 	char padding[APART - sizeof(int)];
-} start __attribute__((aligned(APART))), end __attribute__((aligned(APART)));
+} end __attribute__((aligned(APART)));
 
-static NOINLINE uint64_t count(void *field)
+// Taken before the thread starts: one that starts late must not wait for an end that is past.
+struct life {
+	uint64_t *field;
+	int generation;
+};
+
+static NOINLINE uint64_t count(void *argument)
 {
-	int generation = start.generation;
+	uint64_t *field = ((struct life *)argument)->field;
+	int generation = ((struct life *)argument)->generation;
 	uint64_t iterations = 0;
-	while (end.generation != generation) {
+	while (end.generation == generation) {
 		for (int i = 0; i < STEPS; i++)
-			__atomic_fetch_add((uint64_t *)field, 1, __ATOMIC_RELAXED);
+			__atomic_fetch_add(field, 1, __ATOMIC_RELAXED);
 		iterations += STEPS;
 	}
 	return iterations;
@@ -31,12 +36,12 @@ int main(int argc, char **argv)
 	uint64_t iterations[2] = { 0, 0 };
 	int pairs = 0;
 	for (double passed = 0; passed < options.seconds && pairs < MOST_THREADS; passed += 0.02, pairs++) {
-		struct worker workers[2] = { { "first", count, &counters[0] }, { "second", count, second } };
+		struct life lives[2] = { { &counters[0], end.generation }, { second, end.generation } };
+		struct worker workers[2] = { { "first", count, &lives[0] }, { "second", count, &lives[1] } };
 		pthread_t threads[2];
-		start.generation++;
 		start_workers(workers, threads, &options);
 		sleep_for(0.02);
-		end.generation = start.generation;
+		end.generation++;
 		for (int w = 0; w < 2; w++) {
 			pthread_join(threads[w], NULL);
 			tids[pairs][w] = workers[w].tid;
