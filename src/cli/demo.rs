@@ -78,7 +78,7 @@ fn demonstrate(arguments: &DemoArguments) -> Result<(), Failure> {
         None,
         format!(
             "\nWith each field on cache lines of its own, the same threads count {speed_up:.1} times as \
-             fast: measured, median of {PAIRS} pairs of runs, without sampling.\n"
+             fast:\nmeasured, median of {PAIRS} pairs of runs, without sampling.\n"
         )
         .as_bytes(),
     )?;

@@ -51,8 +51,6 @@ pub(super) struct OpenOptions {
     pub(super) pages: Option<usize>,
     /// Whether the events start when the command becomes its program.
     pub(super) enable_on_exec: bool,
-    /// Whether the ring's owner wakes the reader after so many bytes.
-    pub(super) wake_up_bytes: Option<u32>,
 }
 
 const PERF_TYPE_SOFTWARE: u32 = 1;
@@ -81,7 +79,7 @@ pub(super) fn open(
         .pages
         .unwrap_or_else(|| default_data_pages(&machine.permissions, page_size() as u64) as usize);
     let mut opened = Opened {
-        plan: with_build_ids(plan),
+        plan: for_target(plan, found, options),
         random: u64::from(std::process::id()) | 1 << 40,
         events: Vec::new(),
         rings: Vec::new(),
@@ -97,7 +95,7 @@ pub(super) fn open(
                 let is_own = options.enable_on_exec;
                 let placed = Placed { cpu, thread, found, is_own };
                 let Some(index) =
-                    opened.open_one(planned, &placed, group, options, threads.len(), machine)?
+                    opened.open_one(planned, &placed, group, threads.len(), machine)?
                 else {
                     continue;
                 };
@@ -146,11 +144,9 @@ impl Opened {
         planned: usize,
         placed: &Placed<'_>,
         leader: Option<usize>,
-        options: &OpenOptions,
         threads: usize,
         machine: &Machine,
     ) -> Result<Option<usize>, SamplingError> {
-        let follows = matches!(placed.found, Found::Threads { with_children: true, .. });
         let mut precise = self.plan.events[planned].precise_fallback.clone().into_iter();
         let mut concessions = Concession::ALL.into_iter();
         loop {
@@ -159,20 +155,6 @@ impl Opened {
                 // Threads that inherit an event keep its period for good, so each event has its own.
                 self.random = next_random(self.random);
                 attr.sample_period = jittered_period(attr.sample_period, self.random);
-            }
-            // What is enabled by another, its leader or an exec, must not be so itself.
-            if leader.is_none() {
-                attr.flags |= AttrFlags::DISABLED;
-                if options.enable_on_exec {
-                    attr.flags |= AttrFlags::ENABLE_ON_EXEC;
-                }
-            }
-            if follows {
-                attr.flags |= AttrFlags::INHERIT;
-            }
-            if let Some(bytes) = options.wake_up_bytes {
-                attr.flags |= AttrFlags::WATERMARK;
-                attr.wakeup = bytes;
             }
             let mut bytes = Encoder::new(ByteOrder::NATIVE);
             attr.encode(&mut bytes);
@@ -318,13 +300,24 @@ impl Opened {
     }
 }
 
-/// The plan, with the build-id in each mapping of a file that has one: the kernel reads it when the
-/// file is mapped, and so of the very file.
-fn with_build_ids(plan: &SamplerPlan) -> SamplerPlan {
+/// The plan, with the flags that depend on the target.
+fn for_target(plan: &SamplerPlan, found: &Found, options: &OpenOptions) -> SamplerPlan {
     let mut plan = plan.clone();
     for event in &mut plan.events {
-        if event.attr.flags.contains(AttrFlags::MMAP2) {
-            event.attr.flags |= AttrFlags::BUILD_ID;
+        let flags = &mut event.attr.flags;
+        // The kernel reads the build-id when a file is mapped, and so of the very file.
+        if flags.contains(AttrFlags::MMAP2) {
+            *flags |= AttrFlags::BUILD_ID;
+        }
+        // Members of a group start with their leader.
+        if event.role != Role::GroupMember {
+            *flags |= AttrFlags::DISABLED;
+            if options.enable_on_exec {
+                *flags |= AttrFlags::ENABLE_ON_EXEC;
+            }
+        }
+        if matches!(found, Found::Threads { with_children: true, .. }) {
+            *flags |= AttrFlags::INHERIT;
         }
     }
     plan

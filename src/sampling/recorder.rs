@@ -124,7 +124,6 @@ impl<'m> Recorder<'m> {
         let open_options = OpenOptions {
             pages: options.ring_pages,
             enable_on_exec: command.is_some() && options.delay.is_none(),
-            wake_up_bytes: None,
         };
         let opened = open(plan, &found, machine, &open_options)?;
         let wants_kernel = plan.events.iter().any(|event| !excludes_kernel(&event.attr));
