@@ -92,6 +92,14 @@ pub enum SamplingError {
         /// Why.
         cause: io::Error,
     },
+    /// The recording cannot be begun.
+    #[error("{what} cannot be written: {cause}")]
+    Create {
+        /// The file.
+        what: String,
+        /// Why.
+        cause: io::Error,
+    },
     /// The recording cannot be written.
     #[error("{what} cannot be written: {cause}; what was recorded until then can be read")]
     Write {

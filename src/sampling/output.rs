@@ -72,7 +72,7 @@ impl Output {
         };
         match writer {
             Ok(writer) => Ok(Self { name, writer, is_pipe: path.is_none() }),
-            Err(cause) => Err(SamplingError::Write { what: name, cause }),
+            Err(cause) => Err(SamplingError::Create { what: name, cause }),
         }
     }
 
