@@ -25,4 +25,4 @@ pub use pid_file::{PidFile, send_signal};
 pub use poll::{Readiness, poll};
 pub use process_memory::{read_process_memory, robust_list_of};
 pub use ring_buffer::RingBuffer;
-pub use system::{effective_user, page_size, set_open_file_limit, trace_clock};
+pub use system::{page_size, set_open_file_limit};

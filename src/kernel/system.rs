@@ -10,21 +10,6 @@ pub fn page_size() -> usize {
     usize::try_from(size).ok().filter(|size| size.is_power_of_two()).unwrap_or(4096)
 }
 
-/// The user whose rights this process has.
-pub fn effective_user() -> u32 {
-    // SAFETY: `geteuid` has no arguments and cannot fail.
-    unsafe { libc::geteuid() }
-}
-
-/// The time of the clock that stamps the records of perf events, ns.
-pub fn trace_clock() -> u64 {
-    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the kernel writes the structure, which lives to the end of the call. The clock exists
-    // since Linux 2.6.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
-    (now.tv_sec as u64).wrapping_mul(1_000_000_000).wrapping_add(now.tv_nsec as u64)
-}
-
 /// Raises the limit of open files to `wanted`, or as near as this user may. Returns the limit that
 /// holds now.
 ///

@@ -9,9 +9,6 @@ use crate::access::{C2cStats, samples_the_clock};
 use crate::lines::SortKey;
 use crate::perf_data::{Event, Recording, SampleType};
 
-/// Name and version of the JSON form.
-pub(super) const SCHEMA: (&str, u32) = ("hitm-report", 1);
-
 /// Makes the report of a recording; `limit` lines are listed, sorted by `sort`.
 ///
 /// # Errors

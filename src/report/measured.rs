@@ -1,11 +1,10 @@
 //! The report of a recording with memory samples.
 
-use super::build::SCHEMA;
 use super::describe::{Counted, Describe, Site, facts};
 use super::error::ReportError;
 use super::model::{
-    Access, Cost, Grade, Hex, Line, MeanCycles, OtherLines, Report, SharedLines, SourceCount,
-    Summary, Unparsable, Unresolved,
+    Access, Cost, Grade, Hex, Line, MeanCycles, OtherLines, Report, SCHEMA, SharedLines,
+    SourceCount, Summary, Unparsable, Unresolved,
 };
 use super::names::Names;
 use super::session::{Progress, ReportOptions, Session};

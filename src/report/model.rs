@@ -6,6 +6,9 @@ use serde::Serialize;
 use super::warning::Warning;
 use crate::access::{C2cStats, Source};
 
+/// Name and version of the JSON form.
+pub(super) const SCHEMA: (&str, u32) = ("hitm-report", 1);
+
 /// An address in JSON: `0x…`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Hex(pub u64);

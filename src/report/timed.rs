@@ -2,12 +2,11 @@
 
 use rustc_hash::FxHashMap;
 
-use super::build::SCHEMA;
 use super::code_source::ImageCodeSource;
 use super::describe::{Counted, Describe, Site, facts};
 use super::error::ReportError;
 use super::model::{
-    Access, Cost, Grade, Hex, Line, OtherLines, Report, Summary, Unparsable, Unresolved,
+    Access, Cost, Grade, Hex, Line, OtherLines, Report, SCHEMA, Summary, Unparsable, Unresolved,
     UnresolvedTimed,
 };
 use super::names::Names;

@@ -78,7 +78,7 @@ pub fn plan(machine: &Machine, options: &SamplerOptions) -> Result<SamplerPlan, 
         reason: format!(
             "the clock, because {}: accesses are worked out from the registers and instructions of \
              each sample",
-            super::choose::without_pmu_cause(machine)
+            super::missing_pmu::without_pmu_cause(machine)
         ),
         notes: kernel_note(options, &machine.permissions).into_iter().collect(),
     })
@@ -94,16 +94,6 @@ fn period(rate: Rate) -> u64 {
         Rate::Period(period) => period,
     }
     .max(SHORTEST_PERIOD)
-}
-
-/// The period for a CPU, nanoseconds: slightly another one on each, so that CPUs that start together
-/// do not sample together. Within 0.1 % of `base`.
-pub fn period_of_cpu(base: u64, cpu: u32) -> u64 {
-    // Steps of 1/65536, of which 64 in alternating directions stay below 0.1 %.
-    let step = base >> 16;
-    let distance = u64::from(cpu % 64 / 2 + 1) * step;
-    if cpu.is_multiple_of(2) { base.saturating_add(distance) } else { base - distance }
-        .max(SHORTEST_PERIOD)
 }
 
 /// The next period, nanoseconds: evenly drawn from the eighth below to the eighth above `base`, so
@@ -148,14 +138,5 @@ mod tests {
         assert!(mean.abs_diff(base) < 50, "{mean}");
         assert_eq!(jittered_period(0, 7), SHORTEST_PERIOD);
         assert_eq!(jittered_period(u64::MAX, u64::MAX), u64::MAX);
-    }
-
-    #[test]
-    fn every_cpu_has_its_own_period() {
-        let periods: std::collections::HashSet<u64> =
-            (0..64).map(|cpu| period_of_cpu(DEFAULT_PERIOD, cpu)).collect();
-        assert_eq!(periods.len(), 64);
-        assert!(periods.iter().all(|&period| period.abs_diff(DEFAULT_PERIOD) < 1000));
-        assert_eq!(period_of_cpu(DEFAULT_PERIOD, 448), period_of_cpu(DEFAULT_PERIOD, 0));
     }
 }

@@ -139,14 +139,14 @@ fn not_here(machine: &Machine) -> SamplerError {
     match machine.cpu.vendor() {
         Vendor::Amd => SamplerError::NotHere {
             kind,
-            cause: super::choose::without_pmu_cause(machine),
-            remedy: super::choose::without_pmu_remedy(machine),
+            cause: super::missing_pmu::without_pmu_cause(machine),
+            remedy: super::missing_pmu::without_pmu_remedy(machine),
         },
         vendor => SamplerError::NotHere {
             kind,
             cause: format!(
                 "IBS is AMD's and this CPU is {}",
-                super::choose::vendor_name(vendor, machine)
+                super::missing_pmu::vendor_name(vendor, machine)
             ),
             remedy: "use --sampler auto".to_owned(),
         },

@@ -8,6 +8,7 @@ mod diagnosis;
 mod error;
 mod ibs;
 mod machine_features;
+mod missing_pmu;
 mod observer;
 mod open;
 mod output;
@@ -28,7 +29,6 @@ mod target;
 pub use choose::{SamplerChoice, choose, hardware_sampler, plan};
 pub use clock::{
     ARM64_REGISTERS, DEFAULT_PERIOD, SHORTEST_PERIOD, X86_64_REGISTERS, jittered_period,
-    period_of_cpu,
 };
 pub use diagnosis::{Diagnosis, Verdict, diagnose};
 pub use error::SamplingError;

@@ -141,15 +141,16 @@ fn not_here(machine: &Machine) -> SamplerError {
     let (cause, remedy) = match machine.cpu.vendor() {
         Vendor::Intel if machine.pmus.iter().any(is_core) => (
             "its PMU has no memory events (events/mem-loads is missing in sysfs)".to_owned(),
-            super::choose::without_pmu_remedy(machine),
+            super::missing_pmu::without_pmu_remedy(machine),
         ),
-        Vendor::Intel => {
-            (super::choose::without_pmu_cause(machine), super::choose::without_pmu_remedy(machine))
-        }
+        Vendor::Intel => (
+            super::missing_pmu::without_pmu_cause(machine),
+            super::missing_pmu::without_pmu_remedy(machine),
+        ),
         vendor => (
             format!(
                 "PEBS is Intel's and this CPU is {}",
-                super::choose::vendor_name(vendor, machine)
+                super::missing_pmu::vendor_name(vendor, machine)
             ),
             "use --sampler auto".to_owned(),
         ),

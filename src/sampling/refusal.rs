@@ -1,7 +1,7 @@
 //! What an error number of `perf_event_open` means here, and what to change.
 
 use super::attributes::{level, raise_right};
-use super::choose::{without_pmu_cause, without_pmu_remedy};
+use super::missing_pmu::{without_pmu_cause, without_pmu_remedy};
 use super::sampler::SamplerKind;
 use crate::system::{Lockdown, Machine, SeccompMode};
 

@@ -105,8 +105,8 @@ fn not_here(machine: &Machine) -> SamplerError {
     match machine.cpu.vendor() {
         Vendor::Arm if machine.surroundings.virtualisation.is_virtual => SamplerError::NotHere {
             kind,
-            cause: super::choose::without_pmu_cause(machine),
-            remedy: super::choose::without_pmu_remedy(machine),
+            cause: super::missing_pmu::without_pmu_cause(machine),
+            remedy: super::missing_pmu::without_pmu_remedy(machine),
         },
         Vendor::Arm => SamplerError::NotHere {
             kind,
@@ -122,7 +122,7 @@ fn not_here(machine: &Machine) -> SamplerError {
             kind,
             cause: format!(
                 "SPE is Arm's and this CPU is {}",
-                super::choose::vendor_name(vendor, machine)
+                super::missing_pmu::vendor_name(vendor, machine)
             ),
             remedy: "use --sampler auto".to_owned(),
         },
