@@ -1,8 +1,10 @@
-//! Finds the cache lines that CPUs fight over, in recordings that Linux perf made.
+//! Finds the cache lines that CPUs fight over, in programs that run and in recordings.
 //!
-//! Data flows one way: [`perf_data`] finds records in bytes, [`process`] follows threads and mappings
-//! through time, [`access`] reads samples as memory accesses, [`lines`] groups them by cache line,
-//! [`report`] gives everything a name (through [`symbols`]) and [`render`] writes it down.
+//! Data flows one way: [`sampling`] opens events and drains them into a recording, [`perf_data`] finds
+//! records in bytes, [`process`] follows threads and mappings through time, [`access`] reads samples as
+//! memory accesses (or works them out from registers and instructions), [`lines`] groups them by cache
+//! line, [`report`] gives everything a name (through [`symbols`]) and [`render`] writes it down.
+//! [`kernel`] has all that is unsafe, [`system`] reads what a machine says of itself.
 //!
 //! ```no_run
 //! use hitm::lines::SortKey;
@@ -13,7 +15,7 @@
 //! let recording = Recording::open(&input)?;
 //! let report = report(&recording, &ReportOptions::default(), SortKey::Cost, Some(10), &|_| {})?;
 //! for line in &report.lines {
-//!     println!("{} {} contended loads", line.address, line.contended_loads);
+//!     println!("{} {:?}: {} samples", line.address, line.grade, line.samples);
 //! }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
