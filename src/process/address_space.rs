@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::overlay::Overlay;
+
 /// An address space: which mapping covered an address at a time.
 ///
 /// Ranges never overlap; each has the mappings that covered it, by the time they came. A new mapping
@@ -10,8 +12,19 @@ use std::collections::BTreeMap;
 #[derive(Debug, Default)]
 pub(super) struct AddressSpace {
     ranges: BTreeMap<u64, Range>,
+    /// Mappings that would have cut and copied too much of the ranges.
+    overlay: Option<Box<Overlay>>,
     /// The space that this one came from.
     pub(super) parent: Option<Parent>,
+}
+
+/// What the mappings of all address spaces may still grow by, in entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Budget {
+    /// Histories of ranges.
+    pub(super) histories: usize,
+    /// Pieces of overlays.
+    pub(super) overlays: usize,
 }
 
 /// Where an address space comes from.
@@ -40,10 +53,30 @@ impl AddressSpace {
 
     /// Adds mapping number `mapping` at [start, end) from `time` on. Times must not descend.
     ///
-    /// `budget` is what all histories may still grow by, in entries. Mappings that replace each other
-    /// in ever new ways make histories grow with the square of their number; when the budget does
-    /// not allow it, nothing is added, the budget is spent, and the answer is `false`.
+    /// Mappings that replace each other in ever new ways make the histories of ranges grow with the
+    /// square of their number. One that would take more than `budget` allows goes to the overlay, which
+    /// is slower to search and grows evenly; the answer is `false`, and nothing is added, when the
+    /// budget does not allow that either.
     pub(super) fn insert(
+        &mut self,
+        start: u64,
+        end: u64,
+        time: u64,
+        mapping: u32,
+        budget: &mut Budget,
+    ) -> bool {
+        start >= end
+            || self.insert_range(start, end, time, mapping, &mut budget.histories)
+            || self.overlay.get_or_insert_default().insert(
+                start,
+                end,
+                time,
+                mapping,
+                &mut budget.overlays,
+            )
+    }
+
+    fn insert_range(
         &mut self,
         start: u64,
         end: u64,
@@ -51,14 +84,10 @@ impl AddressSpace {
         mapping: u32,
         budget: &mut usize,
     ) -> bool {
-        if start >= end {
-            return true;
-        }
         let cut_off = self.history_to_copy(start) + self.history_to_copy(end);
         let within = self.ranges.range(start..end).take(*budget).count();
         // A range and a gap for each one within, and one at each end.
         let Some(left) = budget.checked_sub(cut_off + 2 * within + 2) else {
-            *budget = 0;
             return false;
         };
         *budget = left;
@@ -90,12 +119,21 @@ impl AddressSpace {
 
     /// The mapping that covered `address` at `time`.
     pub(super) fn find(&self, address: u64, time: u64) -> Option<u32> {
+        let in_ranges = self.find_range(address, time);
+        let Some(overlay) = &self.overlay else {
+            return in_ranges.map(|(_, mapping)| mapping);
+        };
+        // Numbers ascend with time, so the newer one is the larger one.
+        in_ranges.max(overlay.find(address, time)).map(|(_, mapping)| mapping)
+    }
+
+    fn find_range(&self, address: u64, time: u64) -> Option<(u64, u32)> {
         let (_, range) = self.ranges.range(..=address).next_back()?;
         if address >= range.end {
             return None;
         }
         let since = range.history.partition_point(|(from, _)| *from <= time);
-        range.history.get(since.checked_sub(1)?).map(|(_, mapping)| *mapping)
+        range.history.get(since.checked_sub(1)?).copied()
     }
 
     fn cut(&mut self, at: u64) {
@@ -117,7 +155,7 @@ mod tests {
     #[test]
     fn a_later_mapping_replaces_from_its_time_on_and_leaves_the_rest() {
         let mut space = AddressSpace::default();
-        let mut budget = 100;
+        let mut budget = Budget { histories: 100, overlays: 0 };
         assert!(space.insert(0x1000, 0x9000, 10, 0, &mut budget));
         assert!(space.insert(0x3000, 0x4000, 20, 1, &mut budget));
         assert_eq!(space.find(0x3800, 15), Some(0));
@@ -131,7 +169,7 @@ mod tests {
     #[test]
     fn histories_do_not_outgrow_their_budget() {
         let mut space = AddressSpace::default();
-        let mut budget = 100_000;
+        let mut budget = Budget { histories: 100_000, overlays: 100_000 };
         let count = 10_000;
         for time in 0..count {
             space.insert(0x1000, 0x1000_0000, time, 0, &mut budget);
@@ -141,13 +179,19 @@ mod tests {
         }
         let entries: usize = space.ranges.values().map(|range| range.history.len()).sum();
         assert!(entries <= 100_000, "{entries}");
-        assert_eq!(budget, 0);
+        // What did not fit is found all the same, and what did is found as before.
+        assert_eq!(space.find(0x1000 + 2 * (count - 1), count), Some(1));
+        assert_eq!(space.find(0x1001, count), Some(0));
+        assert!(budget.overlays < 100_000);
     }
 
     proptest! {
         /// A byte map of who covers what is the truth.
         #[test]
-        fn agrees_with_a_byte_map(inserts in prop::collection::vec((0u64..64, 0u64..64), 1..40)) {
+        fn agrees_with_a_byte_map(
+            inserts in prop::collection::vec((0u64..64, 0u64..64), 1..40),
+            mut histories in 0usize..200,
+        ) {
             let mut space = AddressSpace::default();
             let mut truth = [[None; 64]; 40];
             for (time, (first, second)) in inserts.iter().enumerate() {
@@ -155,7 +199,10 @@ mod tests {
                     truth[time] = truth[time - 1];
                 }
                 let (start, end) = (*first.min(second), *first.max(second));
-                space.insert(start, end, time as u64, time as u32, &mut 10_000);
+                // With little to spend on ranges, some go to the overlay.
+                let mut budget = Budget { histories: histories.min(10_000), overlays: 10_000 };
+                prop_assert!(space.insert(start, end, time as u64, time as u32, &mut budget));
+                histories = budget.histories;
                 truth[time][start as usize..end as usize].fill(Some(time as u32));
             }
             for (time, row) in truth.iter().enumerate().take(inserts.len()) {

@@ -6,6 +6,7 @@
 mod address_space;
 mod ids;
 mod mapping;
+mod overlay;
 mod processes;
 mod thread_bases;
 

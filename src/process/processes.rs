@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use super::address_space::{AddressSpace, Parent};
+use super::address_space::{AddressSpace, Budget, Parent};
 use super::ids::{Pid, Tid, Time};
 use super::mapping::Mapping;
 use crate::perf_data::{
@@ -33,7 +33,7 @@ pub struct Processes {
     kernel: AddressSpace,
     names: FxHashMap<u32, Vec<(u64, Arc<str>)>>,
     /// What histories of mappings may still grow by, entries.
-    history_budget: usize,
+    budget: Budget,
     damage: Vec<Damage>,
 }
 
@@ -56,8 +56,9 @@ impl Processes {
             .collect();
         // Stable, so that what has no time stays in file order before everything that has one.
         events.sort_by_key(|(time, _)| *time);
-        let history_budget = HISTORY_AT_LEAST.max(events.len() * HISTORY_PER_MAPPING);
-        let mut processes = Self { history_budget, ..Self::default() };
+        let entries = HISTORY_AT_LEAST.max(events.len() * HISTORY_PER_MAPPING);
+        let budget = Budget { histories: entries, overlays: entries };
+        let mut processes = Self { budget, ..Self::default() };
         let mut interned = FxHashMap::default();
         for (time, record) in &events {
             if processes.take(*time, record, &mut interned).is_none() {
@@ -217,7 +218,7 @@ impl Processes {
                 &mut self.spaces[index]
             }
         };
-        let budget = &mut self.history_budget;
+        let budget = &mut self.budget;
         if space.insert(mapping.start, mapping.end, time, number, budget) {
             self.mappings.push(mapping);
         } else {

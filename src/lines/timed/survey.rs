@@ -279,6 +279,9 @@ pub(super) fn find_plan<'p>(
     Some((mapping, planned))
 }
 
+/// The default of `vm.mmap_min_addr`.
+const LOWEST_ADDRESS: u64 = 1 << 16;
+
 /// Every access of a sample whose address its registers tell.
 pub(super) fn for_each_access<'p>(
     sample: &ClockSample,
@@ -294,7 +297,11 @@ pub(super) fn for_each_access<'p>(
         thread: options.bases.find(sample.pid, sample.tid, sample.time),
     };
     for (index, access) in planned.plan.accesses.iter().enumerate() {
-        if let Some(address) = access.address.evaluate(registers, &bases) {
+        // Linux keeps the lowest addresses free (vm.mmap_min_addr): a path that goes there, through a
+        // null pointer, is not the one that was taken.
+        if let Some(address) = access.address.evaluate(registers, &bases)
+            && address >= LOWEST_ADDRESS
+        {
             take(index, access, address);
         }
     }
