@@ -83,6 +83,13 @@ impl Processes {
         &self.mappings
     }
 
+    /// All processes, ascending.
+    pub fn pids(&self) -> impl Iterator<Item = Pid> {
+        let mut pids: Vec<Pid> = self.by_pid.keys().map(|pid| Pid(*pid)).collect();
+        pids.sort_unstable();
+        pids.into_iter()
+    }
+
     /// The number of the mapping that covered an address of a process.
     pub fn find_user(&self, pid: Pid, address: u64, time: Time) -> Option<u32> {
         self.find_inherited(pid, address, time, |parent| parent.is_fork)

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::access::CodeAddress;
 use crate::perf_data::Recording;
@@ -88,8 +88,10 @@ pub struct Names<'p> {
 impl<'p> Names<'p> {
     /// For one recording.
     pub fn new(recording: &Recording<'_>, processes: &'p Processes, options: NameOptions) -> Self {
+        let is_live = options.recorded_here && options.symfs.is_none();
         let finder = ImageFinder {
             symfs: options.symfs.clone(),
+            live_roots: if is_live { live_roots(processes) } else { Vec::new() },
             build_id_cache: default_build_id_cache(),
             ..ImageFinder::default()
         };
@@ -252,4 +254,24 @@ impl<'p> Names<'p> {
         });
         map.as_ref()
     }
+}
+
+/// The roots of recorded processes that still run and see other files than this process: those of
+/// containers. A process id may have come to mean another process; that is why images found there are
+/// used by their build-id only.
+fn live_roots(processes: &Processes) -> Vec<PathBuf> {
+    /// More containers than this are not looked into.
+    const MOST: usize = 64;
+    let files_of = |process: &str| std::fs::read_link(format!("/proc/{process}/ns/mnt")).ok();
+    let own = files_of("self");
+    let mut seen = FxHashSet::default();
+    processes
+        .pids()
+        .filter(|pid| {
+            let theirs = files_of(&pid.0.to_string());
+            theirs.is_some() && theirs != own && seen.insert(theirs)
+        })
+        .take(MOST)
+        .map(|pid| PathBuf::from(format!("/proc/{}/root", pid.0)))
+        .collect()
 }

@@ -274,10 +274,11 @@ impl<'m> Recorder<'m> {
             Found::Threads { processes, .. } => with_children(root, processes),
             _ => process_ids(root).unwrap_or_default(),
         };
+        let mut build_ids = synthesis::BuildIds::default();
         for pid in pids {
             let mut written = synthesis::Written::default();
             output.write(|writer| {
-                written = synthesis::process(root, pid, time, writer, event_id)?;
+                written = synthesis::process(root, pid, time, writer, event_id, &mut build_ids)?;
                 Ok(())
             })?;
             observer.add_process(pid, &written);

@@ -1,11 +1,16 @@
 //! What already runs, as records: the kernel only tells of what happens from now on.
 
+use std::ffi::OsStr;
 use std::io::{self, BufRead, BufReader, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+
+use rustc_hash::FxHashMap;
 
 use crate::perf_data::{
     Comm, MISC_MMAP_DATA, MappedObject, Mmap, RecordType, SampleId, Task, Writer,
 };
+use crate::symbols::{BuildId, build_id_of_file};
 use crate::system::{MapLine, maps, status, thread_ids};
 
 const MISC_KERNEL: u16 = 1;
@@ -88,6 +93,30 @@ fn kernel_text(root: &Path) -> Option<(u64, u64)> {
     None
 }
 
+/// Build-ids of mapped files, each read once: as the kernel tells them of what is mapped from now on.
+#[derive(Debug, Default)]
+pub(super) struct BuildIds {
+    known: FxHashMap<(u32, u32, u64), Option<BuildId>>,
+}
+
+impl BuildIds {
+    /// The build-id of the very file that a process has mapped, also if it sees other files than we
+    /// do, or if the file was deleted.
+    fn of(&mut self, root: &Path, pid: u32, mapping: &MapLine) -> Option<BuildId> {
+        if mapping.inode == 0 || !mapping.name.starts_with(b"/") {
+            return None;
+        }
+        let file = (mapping.major, mapping.minor, mapping.inode);
+        *self.known.entry(file).or_insert_with(|| {
+            let MapLine { start, end, .. } = mapping;
+            let mapped = root.join(format!("proc/{pid}/map_files/{start:x}-{end:x}"));
+            let name = OsStr::from_bytes(&mapping.name[1..]);
+            let named = root.join(format!("proc/{pid}/root")).join(name);
+            build_id_of_file(&mapped).or_else(|| build_id_of_file(&named))
+        })
+    }
+}
+
 /// A process as it was written.
 #[derive(Debug, Default)]
 pub(super) struct Written {
@@ -105,6 +134,7 @@ pub(super) fn process<W: Write>(
     time: u64,
     writer: &mut Writer<W>,
     event_id: u64,
+    build_ids: &mut BuildIds,
 ) -> io::Result<Written> {
     let mut written = Written::default();
     for tid in thread_ids(root, pid).unwrap_or_default() {
@@ -123,7 +153,8 @@ pub(super) fn process<W: Write>(
     let id = sample_id(pid, pid, time, event_id);
     for mapping in &written.mappings {
         if mapping.protection & (PROT_READ | PROT_EXEC) != 0 {
-            mmap(pid, mapping, &id, writer)?;
+            let build_id = build_ids.of(root, pid, mapping);
+            mmap(pid, mapping, build_id.as_ref(), &id, writer)?;
         }
     }
     Ok(written)
@@ -132,6 +163,7 @@ pub(super) fn process<W: Write>(
 fn mmap<W: Write>(
     pid: u32,
     mapping: &MapLine,
+    build_id: Option<&BuildId>,
     id: &SampleId,
     writer: &mut Writer<W>,
 ) -> io::Result<()> {
@@ -142,11 +174,14 @@ fn mmap<W: Write>(
         start: mapping.start,
         length: mapping.end.saturating_sub(mapping.start),
         page_offset: mapping.offset,
-        object: MappedObject::Inode {
-            major: mapping.major,
-            minor: mapping.minor,
-            inode: mapping.inode,
-            generation: 0,
+        object: match build_id {
+            Some(build_id) => MappedObject::BuildId(build_id.as_bytes()),
+            None => MappedObject::Inode {
+                major: mapping.major,
+                minor: mapping.minor,
+                inode: mapping.inode,
+                generation: 0,
+            },
         },
         protection: mapping.protection,
         flags: if mapping.is_shared { MAP_SHARED } else { MAP_PRIVATE },

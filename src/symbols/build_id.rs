@@ -1,10 +1,13 @@
 //! Build-ids: which build of an image a file is.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use object::Object;
+
 use super::error::ParseBuildIdError;
+use crate::kernel::MappedFile;
 
 /// The GNU build-id of an image: up to 20 bytes that name one build of it.
 ///
@@ -15,6 +18,14 @@ pub struct BuildId {
     // The bytes past `size` stay zero, which makes the derived equality one of contents.
     bytes: [u8; Self::MAX],
     size: u8,
+}
+
+/// The build-id of the file at `path`, if it is a regular one, an image, and has one.
+#[must_use]
+pub fn build_id_of_file(path: &Path) -> Option<BuildId> {
+    let mapped = MappedFile::open(path).ok()?;
+    let image = object::File::parse(&*mapped).ok()?;
+    image.build_id().ok().flatten().and_then(BuildId::new)
 }
 
 impl BuildId {

@@ -32,6 +32,9 @@ pub fn is_file_backed(name: &str) -> bool {
 pub struct ImageFinder {
     /// A directory that stands for the root of the recorded machine.
     pub symfs: Option<PathBuf>,
+    /// Roots of processes that still run and see other files than this one, such as `/proc/PID/root` of
+    /// a container: looked into for images whose build-id is known, and never for others.
+    pub live_roots: Vec<PathBuf>,
     /// The build-id cache that `perf` fills, usually `~/.debug`.
     pub build_id_cache: Option<PathBuf>,
     /// Roots of separate debug files, usually `/usr/lib/debug`.
@@ -42,6 +45,7 @@ impl Default for ImageFinder {
     fn default() -> Self {
         Self {
             symfs: None,
+            live_roots: Vec::new(),
             build_id_cache: None,
             debug_roots: vec![PathBuf::from("/usr/lib/debug")],
         }
@@ -70,7 +74,18 @@ impl ImageFinder {
             Ok(image) => return Ok(image),
             Err(problem) => problem,
         };
-        expected.and_then(|expected| self.find_by_build_id(expected)).ok_or(problem)
+        let elsewhere = |expected: &BuildId| {
+            self.find_in_live_roots(recorded, expected).or_else(|| self.find_by_build_id(expected))
+        };
+        expected.and_then(elsewhere).ok_or(problem)
+    }
+
+    fn find_in_live_roots(&self, recorded: &Path, id: &BuildId) -> Option<Image> {
+        let below = recorded.strip_prefix("/").ok()?;
+        self.live_roots
+            .iter()
+            .filter_map(|root| Image::open(&root.join(below)).ok())
+            .find(|image| image.build_id().is_some_and(|found| found.matches(id)))
     }
 
     fn open_recorded(

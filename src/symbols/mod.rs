@@ -34,7 +34,7 @@ mod vdso;
 mod vetting;
 
 pub use address::{FileOffset, ImageAddress};
-pub use build_id::BuildId;
+pub use build_id::{BuildId, build_id_of_file};
 pub use demangle::{DemangleStyle, demangle, demangle_with};
 pub use error::{ImageProblem, KernelSymbolsError, ParseBuildIdError, PerfMapError};
 pub use function_bytes::FunctionBytes;

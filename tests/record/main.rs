@@ -6,6 +6,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod containers;
 mod endings;
 mod exit_codes;
 mod file;
