@@ -57,13 +57,20 @@ impl UnwindTable {
                 .table()?
                 .fde_for_address(frames, &self.bases, address.0, EhFrame::cie_from_offset)
                 .ok()?;
-            let start = entry.initial_address();
-            return Some((start, start.checked_add(entry.len())?));
+            return range_of(&entry).filter(|(start, _)| *start <= address.0);
         }
         let after = self.ranges.partition_point(|(start, _)| *start <= address.0);
         let range = *self.ranges.get(after.checked_sub(1)?)?;
         (address.0 < range.1).then_some(range)
     }
+}
+
+/// Entries of signal trampolines begin one byte early, so that an unwinder that looks at the byte before a
+/// return address finds them (glibc's `__restore_rt`).
+fn range_of(entry: &gimli::FrameDescriptionEntry<Reader>) -> Option<(u64, u64)> {
+    let start = entry.initial_address();
+    let end = start.checked_add(entry.len())?;
+    Some((start + u64::from(entry.is_signal_trampoline() && start < end), end))
 }
 
 fn all_ranges(frames: &EhFrame<Reader>, bases: &BaseAddresses) -> Vec<(u64, u64)> {
@@ -73,9 +80,8 @@ fn all_ranges(frames: &EhFrame<Reader>, bases: &BaseAddresses) -> Vec<(u64, u64)
     while let Ok(Some(entry)) = entries.next() {
         if let gimli::CieOrFde::Fde(partial) = entry
             && let Ok(entry) = partial.parse(EhFrame::cie_from_offset)
-            && let Some(end) = entry.initial_address().checked_add(entry.len())
         {
-            ranges.push((entry.initial_address(), end));
+            ranges.extend(range_of(&entry));
         }
     }
     ranges.sort_unstable();
