@@ -37,15 +37,18 @@ impl<'s, 'p> ImageCodeSource<'s, 'p> {
 
     fn captured(&mut self, sampled: &SampledCode) -> Option<LoadedFunction> {
         let (pid, code) = (sampled.pid, sampled.code.0);
+        let function = self.names.jit_function(CodeAddress(code), pid);
         let (start, bytes) = self.captured.get(&pid)?.range(..=code).next_back()?;
         let end = start.checked_add(bytes.len() as u64)?;
         if code >= end {
             return None;
         }
-        let (start, bytes) = (*start, bytes.clone());
-        let function = self.names.jit_function(CodeAddress(code), pid);
+        // All that a plan looks at where no function is known; a region may be many megabytes.
+        const REACH: u64 = 4096;
+        let start = *start;
+        let around = (start.max(code.saturating_sub(REACH)), end.min(code.saturating_add(REACH)));
         let known = function.filter(|(first, _)| *first >= start);
-        let (first, after) = known.unwrap_or((start, end));
+        let (first, after) = known.unwrap_or(around);
         let part = bytes.get((first - start) as usize..(after.min(end) - start) as usize)?;
         Some(LoadedFunction {
             instructions: self.instructions,

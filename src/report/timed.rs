@@ -17,7 +17,7 @@ use crate::lines::timed::{
     Evidence, Plans, TimedLine, TimedOptions, TimedSite, TimedSurvey, Touches, blame,
     counting_touches,
 };
-use crate::lines::{Identity, LineKey, SortKey};
+use crate::lines::{Filter, Identity, LineKey, SortKey};
 use crate::perf_data::{AttrFlags, Event};
 use crate::process::ThreadBases;
 
@@ -250,12 +250,25 @@ fn detection_floor(session: &Session<'_, '_>, survey: &TimedSurvey) -> Option<f6
     if survey.without_cpu > 0 || !session.recording.has_times() || survey.accepted == 0 {
         return None;
     }
+    if hides_partners(&session.options.filter) {
+        return None;
+    }
     let looked_at = survey.resolved + survey.unresolved();
     let resolved = match looked_at {
         0 => return None,
         of => survey.resolved as f64 / of as f64,
     };
     Some((EXPECTED_FOR_A_FINDING / (survey.accepted as f64 * resolved).max(1e-9)).min(1.0))
+}
+
+/// Whether a filter may leave out the threads with which others contend.
+fn hides_partners(filter: &Filter) -> bool {
+    let Filter { pids, tids, comms, cpus, objects, .. } = filter;
+    !(pids.is_empty()
+        && tids.is_empty()
+        && comms.is_empty()
+        && cpus.is_empty()
+        && objects.is_empty())
 }
 
 fn unresolved(survey: &TimedSurvey) -> Unresolved {
@@ -290,6 +303,7 @@ fn warnings(
     };
     warn_if(survey.without_cpu > 0, Warning::NoCpuInClockSamples { samples: survey.without_cpu });
     warn_if(!session.recording.has_times(), Warning::NoTimes);
+    warn_if(hides_partners(&session.options.filter), Warning::FilterHidesPartners);
     let (user, lost) = (survey.accepted - survey.in_kernel, survey.unresolved());
     warn_if(
         lost > 0 && lost * 50 >= user,

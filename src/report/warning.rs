@@ -78,6 +78,8 @@ pub enum Warning {
         /// Why most of them.
         reason: Loss,
     },
+    /// The filter may leave out the other side of contention.
+    FilterHidesPartners,
     /// Clock samples leave out the kernel.
     KernelNotSampled,
     /// Mappings of data were not recorded.
@@ -113,6 +115,7 @@ impl Warning {
             Self::NoCpuInClockSamples { .. } => "no-cpu",
             Self::NoTimes => "no-times",
             Self::Unresolved { .. } => "unresolved",
+            Self::FilterHidesPartners => "filter-hides-partners",
             Self::KernelNotSampled => "kernel-not-sampled",
             Self::NoDataMappings => "no-data-mappings",
             Self::Suspects { .. } => "suspects",
@@ -171,6 +174,11 @@ impl Warning {
                  determined, mostly because {}",
                 because(*reason)
             ),
+            Self::FilterHidesPartners => {
+                "the filter may leave out the threads that others contend with: contention between \
+                 what is left in and what is left out is not seen"
+                    .to_owned()
+            }
             Self::KernelNotSampled => {
                 "time in the kernel was not sampled: shares are of the time in user code".to_owned()
             }
@@ -201,6 +209,7 @@ impl Warning {
             }
             Self::NoTimes => "record with hitm record, or perf record -T",
             Self::Unresolved { reason, .. } => remedy(*reason)?,
+            Self::FilterHidesPartners => "report without the filter, or with --time alone",
             Self::KernelNotSampled => {
                 "run as root or with CAP_PERFMON, or set kernel.perf_event_paranoid to 1"
             }
