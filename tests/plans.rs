@@ -291,7 +291,7 @@ fn code_and_thread_relative() {
     });
     assert_eq!(words(&code.access(6, 2).address), "thread");
     assert_eq!(words(&code.access(6, 3).address), "thread+-8");
-    assert_eq!(words(&code.access(6, 4).address), "thread+-8");
+    assert_eq!(words(&code.access(6, 4).address), "r2+-8", "which holds the thread's base");
     assert_eq!(words(&code.access(6, 5).address), "thread+r0+16");
 
     let mut target = CodeLabel::default();
@@ -324,7 +324,7 @@ fn narrow_arithmetic() {
         a.nop()?; // 6
         a.ud2()
     });
-    assert_eq!(words(&code.access(2, 1).address), "r5+4*low(r4)");
+    assert_eq!(words(&code.access(2, 1).address), "4*r2+r5", "as it was");
     // The sum before the addition, modulo 2^32.
     let address = |at, by, registers: &RegisterValues| {
         code.access(at, by).address.evaluate(registers, &Bases::default())
@@ -560,6 +560,38 @@ fn branches() {
     assert_eq!(code.waited(3), Some(0));
     assert_eq!(code.waited(6), Some(0));
     assert_eq!(code.plan(7).wait, Wait::Unknown);
+}
+
+/// Two paths put different constants into the index of one common instruction: the register still
+/// holds whichever it was.
+#[test]
+fn branches_that_merge_into_one_instruction() {
+    let code = assembled(|a| {
+        let mut other = a.create_label();
+        let mut join = a.create_label();
+        a.test(eax, eax)?; // 0
+        a.je(other)?; // 1
+        a.mov(edi, 64)?; // 2
+        a.jmp(join)?; // 3
+        a.set_label(&mut other)?;
+        a.mov(edi, 192)?; // 4
+        a.set_label(&mut join)?;
+        a.lock().add(qword_ptr(rdx + rdi), 1)?; // 5
+        a.mov(qword_ptr(rdx + rdi + 8), rax)?; // 6
+        a.mov(edi, 7)?; // 7
+        a.nop()?; // 8
+        a.ret()
+    });
+    for at in [6, 7] {
+        let only = code.access(at, 5);
+        assert_eq!((words(&only.address).as_str(), only.certainty), ("r3+r5", Certain));
+    }
+    assert_eq!(code.waited(6), None);
+    let Wait::Drain(Some(own)) = code.plan(6).wait else { panic!("{:?}", code.plan(6).wait) };
+    assert_eq!(words(&code.plan(6).accesses[usize::from(own)].address), "r3+r5");
+    // Once the register has another value the paths are all that is left.
+    let found: Vec<_> = code.accesses(8, 5).iter().map(|access| access.certainty).collect();
+    assert_eq!(found, [Possible, Possible]);
 }
 
 #[test]

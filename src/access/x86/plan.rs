@@ -34,7 +34,7 @@ pub(super) fn plan(function: &Function, at: u32, has_past: bool) -> Plan {
     let before: Vec<Walk> = match has_past {
         true => path::backward(&function.graph, at)
             .into_iter()
-            .map(|path| walk_back(function, &mut algebra, path))
+            .map(|path| walk_back(function, &mut algebra, &state, path))
             .collect(),
         false => Vec::new(),
     };

@@ -50,8 +50,13 @@ impl Walk {
     }
 }
 
-/// Goes along a path to the sample. `sampled` has the sampled registers as symbols.
-pub(super) fn walk_back(function: &Function, algebra: &mut Algebra, path: Path) -> Walk {
+/// Goes along a path to the sample, where `at_sample` has the sampled registers as symbols.
+pub(super) fn walk_back(
+    function: &Function,
+    algebra: &mut Algebra,
+    at_sample: &State,
+    path: Path,
+) -> Walk {
     let start = path.steps.last().copied();
     let clean = start.map_or(0, |start| function.clean_before(start));
     let mut state = State::unknown(algebra, clean);
@@ -68,6 +73,7 @@ pub(super) fn walk_back(function: &Function, algebra: &mut Algebra, path: Path) 
         occurrence.sampled =
             occurrence.on_path.and_then(|on_path| algebra.substitute(&on_path, &values));
     }
+    untouched(function, algebra, at_sample, &path.steps, &mut occurrences);
     let sampled = Assignment {
         full: state.registers().iter().map(|sum| Some(*sum)).collect(),
         low: Vec::new(),
@@ -103,6 +109,36 @@ pub(super) fn walk_on(
             occurrence.on_path.and_then(|on_path| algebra.substitute(&on_path, &values));
     }
     Walk { occurrences, steps: path.steps, sampled: values }
+}
+
+/// Gives operands whose registers nothing has written since their addresses in the sampled registers,
+/// also where the path tells what was in them: two paths that put different constants into a register
+/// before one common instruction make one address of it.
+fn untouched(
+    function: &Function,
+    algebra: &mut Algebra,
+    at_sample: &State,
+    steps: &[u32],
+    occurrences: &mut [Occurrence],
+) {
+    let mut written = 0u16;
+    let mut passed = 0;
+    for occurrence in occurrences {
+        while passed < occurrence.distance {
+            written |= function.instruction(steps[passed]).writes;
+            passed += 1;
+        }
+        let operand = &function.instruction(occurrence.instruction).operands;
+        let Ok(address) = operand[usize::from(occurrence.operand)].address else { continue };
+        let is_written =
+            |&(number, _): &(u8, u64)| usize::from(number) >= 16 || written >> number & 1 == 1;
+        if address.registers.iter().flatten().any(is_written) {
+            continue;
+        }
+        if let Some(sum) = at_sample.address(&address, algebra) {
+            occurrence.sampled = Some(sum);
+        }
+    }
 }
 
 /// The operands of one instruction that has not run yet.
