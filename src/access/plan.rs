@@ -88,12 +88,16 @@ pub enum Wait {
 pub enum Loss {
     /// The instruction overwrote a register of its own address, or a later one did.
     Overwritten,
+    /// It lies on one of several paths, and the registers do not tell which.
+    Ambiguous,
     /// The address has a vector as index; vector registers cannot be sampled with a clock event.
     VectorIndex,
     /// The address is relative to a segment whose base is not known.
     SegmentBase,
     /// The code bytes are missing.
     CodeMissing,
+    /// The code is in no file (a JIT compiler made it), and was not captured while it was there.
+    NotCaptured,
     /// The code bytes are no instructions, or the address is inside one.
     Undecodable,
     /// The sample has no user registers, or not the ones that the address needs.
@@ -104,11 +108,13 @@ pub enum Loss {
 
 impl Loss {
     /// All reasons, in the order of their numbers.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Overwritten,
+        Self::Ambiguous,
         Self::VectorIndex,
         Self::SegmentBase,
         Self::CodeMissing,
+        Self::NotCaptured,
         Self::Undecodable,
         Self::RegistersMissing,
         Self::Architecture,
@@ -123,7 +129,8 @@ pub struct Plan {
     /// What the sample waited for.
     pub wait: Wait,
     /// Why the operand nearest to the sample is not among the accesses, if one was within reach and
-    /// none is determined; also if a gather just before is what the sample stands for.
+    /// none is determined; also if what the sample stands for is a gather just before, or a
+    /// store-draining instruction whose own operand is not determined.
     pub loss: Option<Loss>,
 }
 

@@ -65,13 +65,17 @@ impl Filter {
         among(self.pids.contains(&access.pid), self.pids.is_empty())
             && among(self.tids.contains(&access.tid), self.tids.is_empty())
             && among(access.cpu.is_some_and(|cpu| self.cpus.contains(&cpu)), self.cpus.is_empty())
-            && self.from.is_none_or(|from| access.time >= from)
-            && self.to.is_none_or(|to| access.time <= to)
+            && self.covers(access.time)
             && (self.comms.is_empty()
                 || processes
                     .name(access.tid, access.time)
                     .is_some_and(|name| self.comms.iter().any(|comm| **comm == **name)))
             && (self.objects.is_empty() || code_object().is_some_and(|name| self.names(&name)))
+    }
+
+    /// Whether a time is one that the report is about.
+    pub fn covers(&self, time: Time) -> bool {
+        self.from.is_none_or(|from| time >= from) && self.to.is_none_or(|to| time <= to)
     }
 
     fn names(&self, object: &str) -> bool {

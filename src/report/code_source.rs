@@ -9,7 +9,7 @@ use super::names::Names;
 use crate::access::{CodeAddress, Instructions, Loss};
 use crate::lines::timed::{CodeSource, LoadedFunction, SampledCode};
 use crate::perf_data::{EventChange, EventUpdate, RecordType, Recording};
-use crate::process::{Pid, Processes};
+use crate::process::{Mapping, MemoryKind, Pid, Processes};
 
 /// Finds code in the images of a recording, and in what was captured of processes.
 pub(super) struct ImageCodeSource<'s, 'p> {
@@ -69,7 +69,7 @@ impl CodeSource for ImageCodeSource<'_, '_> {
         let mapping = code.mapping.and_then(|number| self.processes.mapping(number));
         let (function, load_bias) = mapping
             .and_then(|mapping| self.names.function_bytes(mapping, code.code))
-            .ok_or(Loss::CodeMissing)?;
+            .ok_or_else(|| loss_of(mapping))?;
         Ok(LoadedFunction {
             instructions: match function.architecture {
                 Architecture::X86_64 => Instructions::X86_64,
@@ -81,6 +81,16 @@ impl CodeSource for ImageCodeSource<'_, '_> {
             starts_at_boundary: function.starts_at_boundary,
             load_bias,
         })
+    }
+}
+
+/// Why the code of a mapping is not there.
+fn loss_of(mapping: Option<&Mapping>) -> Loss {
+    match mapping.map(|mapping| mapping.kind) {
+        Some(MemoryKind::Anonymous | MemoryKind::Heap | MemoryKind::Stack | MemoryKind::Shared) => {
+            Loss::NotCaptured
+        }
+        _ => Loss::CodeMissing,
     }
 }
 

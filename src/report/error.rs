@@ -52,6 +52,12 @@ pub enum ReportError {
         /// Samples.
         samples: u64,
     },
+    /// The filter lets no sample pass.
+    #[error("the filter lets none of the {samples} samples pass")]
+    NoneChosen {
+        /// Samples.
+        samples: u64,
+    },
     /// A filter asks for what was not recorded.
     #[error("the samples of this recording have no {what}, so {option} cannot choose among them")]
     NotRecorded {

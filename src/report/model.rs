@@ -98,7 +98,7 @@ pub struct EventFacts {
     pub name: String,
     /// Samples that the filter let pass.
     pub samples: u64,
-    /// Loads and stores among them.
+    /// Loads and stores among them; of a clock those with an access near.
     pub accesses: u64,
 }
 
@@ -144,9 +144,9 @@ pub struct Line {
     pub pid: Option<u32>,
     /// What is known about it.
     pub grade: Grade,
-    /// Whether the sharing is false or true; not decided yet.
+    /// `possible` (a suspect), `migrating` (used in turns), `none`, or not decided yet.
     pub verdict: Option<&'static str>,
-    /// Why; not decided yet.
+    /// Why.
     pub reason: Option<String>,
     /// How sure; not decided yet.
     pub confidence: Option<f64>,
@@ -370,7 +370,8 @@ pub struct Gain {
 pub struct OtherLines {
     /// Lines.
     pub lines: u64,
-    /// Loads and stores on them, those without an address included.
+    /// Loads and stores on them, those without an address included; with the clock samples that touch
+    /// them, each once for every line.
     pub samples: u64,
     /// perf's counters over them.
     pub c2c: Option<C2cStats>,
@@ -401,23 +402,30 @@ pub struct Summary {
     pub contention_low: Option<f64>,
     /// Share of the run that contention costs, at most.
     pub contention_high: Option<f64>,
+    /// The part of that which is at suspects.
+    pub suspects_high: Option<f64>,
     /// The smallest share that would have been seen.
     pub detection_floor: Option<f64>,
-    /// Samples that are loads or stores with an address.
+    /// Samples that are loads or stores with an address; with the clock those with at least one access
+    /// near, of which all that they may have waited for are known.
     pub resolved: u64,
-    /// Samples that access no memory.
+    /// Samples that access no memory; with the clock those without any access near that is sure to be
+    /// made.
     pub no_operand: u64,
     /// Samples that say nothing: with the clock those whose operand could not be determined, else those
     /// that found no room while recording.
     pub lost: u64,
-    /// Loads and stores made in the kernel.
+    /// Loads and stores made in the kernel; with the clock all samples there, which are not decoded.
     pub in_kernel: u64,
     /// Loads that another cache served (HITM or peer), each counted once.
     pub contended_loads: u64,
     /// Lines with such loads, or, from clock samples, with waiting.
     pub contended_lines: u64,
-    /// Lines that threads were seen at at once, from clock samples, with hardly any waiting.
+    /// Lines that threads were seen at at once, from clock samples, of which that does not tell whether
+    /// they are contended.
     pub suspects: u64,
+    /// Lines that threads use in turns, from clock samples.
+    pub in_turns: u64,
 }
 
 /// Accesses that could not be placed, by reason.
@@ -439,16 +447,22 @@ pub struct Unresolved {
 pub struct UnresolvedTimed {
     /// The registers of its address were overwritten.
     pub overwritten: u64,
+    /// It lies on one of several paths.
+    pub ambiguous: u64,
     /// Its address has a vector as index, and vector registers cannot be sampled with a clock.
     pub vector_index: u64,
     /// Its address is relative to a segment whose base is not known.
     pub segment_base: u64,
     /// The code is not at hand.
     pub code_missing: u64,
+    /// The code is in no file and was not captured.
+    pub not_captured: u64,
     /// The code could not be decoded.
     pub undecodable: u64,
     /// The sample has no user registers.
     pub registers_missing: u64,
     /// Code of an architecture that is not decoded.
     pub architecture: u64,
+    /// Samples of virtual machines, whose memory is not known.
+    pub in_guest: u64,
 }

@@ -183,11 +183,13 @@ impl<'r, 'a> Session<'r, 'a> {
         });
         let mut warnings: Vec<Warning> = found.chain(in_samples).map(Warning::Damaged).collect();
         let (lost, throttled) = (self.lost(), self.count(RecordType::THROTTLE));
+        let recorder = self.recording.features().version.as_deref();
+        let by_hitm = recorder.is_some_and(|version| version.starts_with("hitm "));
         if lost > 0 {
-            warnings.push(Warning::Lost { records: lost });
+            warnings.push(Warning::Lost { records: lost, by_hitm });
         }
         if throttled > 0 {
-            warnings.push(Warning::Throttled { times: throttled });
+            warnings.push(Warning::Throttled { times: throttled, by_hitm });
         }
         warnings
     }

@@ -14,10 +14,10 @@ use super::session::{Progress, Session};
 use super::warning::Warning;
 use crate::access::{Direction, Loss, samples_the_clock};
 use crate::lines::timed::{
-    Evidence, Plans, TimedLine, TimedOptions, TimedSite, TimedSurvey, Touches, blame,
-    counting_touches,
+    Evidence, Lack, Meetings, Plans, TimedLine, TimedOptions, TimedSite, TimedSurvey, Touches,
+    blame, counting_touches,
 };
-use crate::lines::{Filter, Identity, LineKey, SortKey};
+use crate::lines::{Identity, LineKey, SortKey};
 use crate::perf_data::{AttrFlags, Event};
 use crate::process::ThreadBases;
 
@@ -43,28 +43,21 @@ pub(super) fn timed_report(
     let survey = TimedSurvey::of(recording, &identity, &plans, &options, progress);
     if survey.accepted == 0 && !options.filter.is_empty() {
         let samples = recording.sample_count();
-        return Err(ReportError::AllFiltered { accepted: survey.accepted, samples });
+        return Err(ReportError::NoneChosen { samples });
     }
     let picked = if session.options.show_all { survey.all_lines() } else { survey.suspects() };
     let touches = Touches::of(recording, &identity, &plans, &options, &picked, progress);
     // Without times nothing can be said to happen at once.
     let can_claim = recording.has_times();
     let mut lines = lines(session, &identity, &touches, &picked, can_claim);
-    let findings = |line: &&TimedLine| line.evidence() == Some(Evidence::Waiting);
-    let contended_lines = lines.iter().filter(findings).count() as u64;
-    let is_suspect = |line: &&TimedLine| line.evidence().is_some() && !findings(line);
-    let suspects = lines.iter().filter(is_suspect).count();
-    let high: f64 = lines
-        .iter()
-        .filter(|line| line.evidence().is_some())
-        .map(TimedLine::weight_high)
-        .sum::<f64>()
-        + 0.0;
+    let totals = Totals::of(&lines);
+    if !session.options.show_all {
+        lines.retain(|line| line.evidence().is_some_and(|it| it != Evidence::Turns));
+    }
     lines.sort_by_cached_key(|line| line.rank(sort));
     lines.truncate(limit.unwrap_or(usize::MAX));
 
     let describe = Describe { session, identity: &identity };
-    let all = survey.weight.max(1) as f64;
     let listed: Vec<Line> = lines
         .iter()
         .enumerate()
@@ -95,18 +88,20 @@ pub(super) fn timed_report(
         groups: Vec::new(),
         summary: Summary {
             contention_low: Some(0.0),
-            contention_high: Some(high / all),
+            contention_high: Some(share_of(&survey, totals.findings_high + totals.suspects_high)),
+            suspects_high: Some(share_of(&survey, totals.suspects_high)),
             detection_floor: detection_floor(session, &survey),
             resolved: survey.resolved,
             no_operand: survey.no_operand,
             lost: survey.unresolved(),
             in_kernel: survey.in_kernel,
-            contended_lines,
-            suspects: suspects as u64,
+            contended_lines: totals.findings,
+            suspects: totals.suspects.len() as u64,
+            in_turns: totals.in_turns,
             ..Summary::default()
         },
         unresolved: unresolved(&survey),
-        warnings: warnings(session, &survey, suspects as u64, &names),
+        warnings: warnings(session, &survey, &totals.suspects, &names),
     })
 }
 
@@ -118,31 +113,65 @@ fn lines(
     can_claim: bool,
 ) -> Vec<TimedLine> {
     let mut counting = Vec::new();
-    let mut windows = vec![Vec::new(); picked.len()];
+    let mut meetings = vec![Meetings::default(); picked.len()];
     let mut rests_on_paths = vec![false; picked.len()];
     for of_line in touches.all().chunk_by(|a, b| a.line == b.line) {
         let number = of_line[0].line as usize;
-        let (mut touches, contended, on_paths) = counting_touches(of_line);
+        let mut found = counting_touches(of_line);
         if can_claim {
-            (windows[number], rests_on_paths[number]) = (contended, on_paths);
+            (meetings[number], rests_on_paths[number]) = (found.meetings, found.rests_on_paths);
         }
-        counting.append(&mut touches);
+        counting.append(&mut found.touches);
     }
-    let blames = blame(&counting, &windows);
+    let blames = blame(&counting, &meetings);
     let mut start = 0;
     let mut lines = Vec::new();
     for of_line in counting.chunk_by(|a, b| a.line == b.line) {
         let blames = &blames[start..start + of_line.len()];
         start += of_line.len();
         let number = of_line[0].line as usize;
-        let contended = (std::mem::take(&mut windows[number]), rests_on_paths[number]);
+        let contended = (std::mem::take(&mut meetings[number]), rests_on_paths[number]);
         let keep_samples = session.options.call_graph;
         lines.extend(TimedLine::of(of_line, blames, contended, identity, keep_samples));
     }
-    if !session.options.show_all {
-        lines.retain(|line| line.evidence().is_some());
-    }
+    lines.retain(|line| line.samples > 0);
     lines
+}
+
+/// A time's share of all that was sampled, 0 to 1.
+fn share_of(survey: &TimedSurvey, weight: f64) -> f64 {
+    weight / survey.weight.max(1) as f64
+}
+
+/// What there is of each kind of line.
+#[derive(Default)]
+struct Totals {
+    findings: u64,
+    findings_high: f64,
+    suspects: Vec<Evidence>,
+    suspects_high: f64,
+    in_turns: u64,
+}
+
+impl Totals {
+    fn of(lines: &[TimedLine]) -> Self {
+        let mut totals = Self::default();
+        for line in lines {
+            match line.evidence() {
+                Some(Evidence::Waiting) => {
+                    totals.findings += 1;
+                    totals.findings_high += line.weight_high();
+                }
+                Some(suspicion @ (Evidence::Presence(_) | Evidence::Path)) => {
+                    totals.suspects.push(suspicion);
+                    totals.suspects_high += line.weight_high();
+                }
+                Some(Evidence::Turns) => totals.in_turns += 1,
+                None => {}
+            }
+        }
+        totals
+    }
 }
 
 fn listed_line(
@@ -154,7 +183,6 @@ fn listed_line(
 ) -> Line {
     let (readers, writers) = line.readers_and_writers();
     let object = describe.object(line.address, line.data_mapping);
-    let all = survey.weight.max(1) as f64;
     let in_ns = is_time(describe.session);
     let high = line.weight_high();
     let evidence = line.evidence();
@@ -166,26 +194,11 @@ fn listed_line(
         grade: Grade::Timed,
         verdict: match evidence {
             Some(Evidence::Waiting) => None,
-            Some(Evidence::Presence | Evidence::Path) => Some("possible"),
+            Some(Evidence::Presence(_) | Evidence::Path) => Some("possible"),
+            Some(Evidence::Turns) => Some("migrating"),
             None => Some("none"),
         },
-        reason: match evidence {
-            Some(Evidence::Waiting) => None,
-            Some(Evidence::Presence) => Some(
-                "Threads on different CPUs were at this line at once and at least one writes it, \
-                 but too few samples waited for it or wrote it to call it contended."
-                    .to_owned(),
-            ),
-            Some(Evidence::Path) => Some(
-                "Threads on different CPUs were at this line at once, and at least one writes it, \
-                 if their code took one of several paths; the samples do not tell which."
-                    .to_owned(),
-            ),
-            None => Some(
-                "No two threads on different CPUs were seen at this line at once with one writing."
-                    .to_owned(),
-            ),
-        },
+        reason: reason(line),
         confidence: None,
         samples: line.samples,
         contended_loads: 0,
@@ -194,7 +207,7 @@ fn listed_line(
         waited: Some(line.waited),
         cost: Cost {
             share_low: Some(0.0),
-            share_high: Some(high / all),
+            share_high: Some(share_of(survey, high)),
             cpu_ns_low: in_ns.then_some(0),
             cpu_ns_high: in_ns.then_some(high as u64),
             lost_cycles: None,
@@ -209,6 +222,40 @@ fn listed_line(
         advice: Vec::new(),
         gain: None,
     }
+}
+
+/// Why a line is not called contended.
+fn reason(line: &TimedLine) -> Option<String> {
+    let at_once = "Threads on different CPUs were at this line at once";
+    let samples = line.meetings.contended_samples();
+    Some(match line.evidence() {
+        Some(Evidence::Waiting) => return None,
+        Some(Evidence::Presence(Lack::Loads)) => format!(
+            "{at_once} and all seen to store to it. Stores wait in the store buffer and not where \
+             they are made: a build with the line padded tells what they cost."
+        ),
+        Some(Evidence::Presence(Lack::Writes)) => format!(
+            "{at_once}, but only {} of {samples} samples there write it: too few to tell what that \
+             costs.",
+            line.contended_writes()
+        ),
+        Some(Evidence::Presence(Lack::Waiting)) => {
+            format!(
+                "{at_once} and at least one writes it, but hardly any of {samples} samples there \
+                     waited for it."
+            )
+        }
+        Some(Evidence::Path) => format!(
+            "{at_once} and at least one writes it, if their code took one of several paths; the \
+             samples do not tell which."
+        ),
+        Some(Evidence::Turns) => "Threads on different CPUs use this line in turns, each for long \
+                                  before the next one comes, as those do that hold a lock: that is \
+                                  no contention."
+            .to_owned(),
+        None => "No two threads on different CPUs were seen at this line at once with one writing."
+            .to_owned(),
+    })
 }
 
 fn access(describe: &Describe<'_>, site: &TimedSite, names: &mut Names<'_>) -> Access {
@@ -250,25 +297,12 @@ fn detection_floor(session: &Session<'_, '_>, survey: &TimedSurvey) -> Option<f6
     if survey.without_cpu > 0 || !session.recording.has_times() || survey.accepted == 0 {
         return None;
     }
-    if hides_partners(&session.options.filter) {
-        return None;
-    }
     let looked_at = survey.resolved + survey.unresolved();
     let resolved = match looked_at {
         0 => return None,
         of => survey.resolved as f64 / of as f64,
     };
     Some((EXPECTED_FOR_A_FINDING / (survey.accepted as f64 * resolved).max(1e-9)).min(1.0))
-}
-
-/// Whether a filter may leave out the threads with which others contend.
-fn hides_partners(filter: &Filter) -> bool {
-    let Filter { pids, tids, comms, cpus, objects, .. } = filter;
-    !(pids.is_empty()
-        && tids.is_empty()
-        && comms.is_empty()
-        && cpus.is_empty()
-        && objects.is_empty())
 }
 
 fn unresolved(survey: &TimedSurvey) -> Unresolved {
@@ -278,12 +312,15 @@ fn unresolved(survey: &TimedSurvey) -> Unresolved {
         unknown_event: survey.unknown_event,
         timed: UnresolvedTimed {
             overwritten: lost(Loss::Overwritten),
+            ambiguous: lost(Loss::Ambiguous),
             vector_index: lost(Loss::VectorIndex),
             segment_base: lost(Loss::SegmentBase),
             code_missing: lost(Loss::CodeMissing),
+            not_captured: lost(Loss::NotCaptured),
             undecodable: lost(Loss::Undecodable),
             registers_missing: lost(Loss::RegistersMissing),
             architecture: lost(Loss::Architecture),
+            in_guest: survey.in_guest,
         },
         ..Unresolved::default()
     }
@@ -292,7 +329,7 @@ fn unresolved(survey: &TimedSurvey) -> Unresolved {
 fn warnings(
     session: &Session<'_, '_>,
     survey: &TimedSurvey,
-    suspects: u64,
+    suspects: &[Evidence],
     names: &Names<'_>,
 ) -> Vec<Warning> {
     let mut warnings = session.damage(survey.malformed, survey.unknown_event);
@@ -303,8 +340,8 @@ fn warnings(
     };
     warn_if(survey.without_cpu > 0, Warning::NoCpuInClockSamples { samples: survey.without_cpu });
     warn_if(!session.recording.has_times(), Warning::NoTimes);
-    warn_if(hides_partners(&session.options.filter), Warning::FilterHidesPartners);
-    let (user, lost) = (survey.accepted - survey.in_kernel, survey.unresolved());
+    let not_user = survey.in_kernel + survey.in_guest;
+    let (user, lost) = (survey.accepted - not_user, survey.unresolved());
     warn_if(
         lost > 0 && lost * 50 >= user,
         Warning::Unresolved { samples: lost, of: user, reason: main_reason(survey) },
@@ -312,7 +349,14 @@ fn warnings(
     let excludes_kernel = |event: &Event| event.attr.flags.contains(AttrFlags::EXCLUDE_KERNEL);
     warn_if(clocks(session).any(excludes_kernel), Warning::KernelNotSampled);
     warn_if(!session.has_data_mappings(), Warning::NoDataMappings);
-    warn_if(suspects > 0, Warning::Suspects { lines: suspects });
+    let stores_only = Evidence::Presence(Lack::Loads);
+    warn_if(
+        !suspects.is_empty(),
+        Warning::Suspects {
+            lines: suspects.len() as u64,
+            are_stores_only: suspects.iter().all(|it| *it == stores_only),
+        },
+    );
     warnings.extend(session.gaps(survey.without_cpu == 0, names));
     warnings
 }

@@ -16,11 +16,15 @@ pub enum Warning {
     Lost {
         /// Records that are missing.
         records: u64,
+        /// Whether we recorded, and not perf.
+        by_hitm: bool,
     },
     /// The kernel throttled the event.
     Throttled {
         /// How often.
         times: u64,
+        /// Whether we recorded, and not perf.
+        by_hitm: bool,
     },
     /// Samples do not say on which CPU they were taken.
     NoCpu {
@@ -78,8 +82,6 @@ pub enum Warning {
         /// Why most of them.
         reason: Loss,
     },
-    /// The filter may leave out the other side of contention.
-    FilterHidesPartners,
     /// Clock samples leave out the kernel.
     KernelNotSampled,
     /// Mappings of data were not recorded.
@@ -88,6 +90,8 @@ pub enum Warning {
     Suspects {
         /// How many.
         lines: u64,
+        /// Whether nothing but stores was seen at each.
+        are_stores_only: bool,
     },
     /// Names of code are missing.
     Names {
@@ -115,7 +119,6 @@ impl Warning {
             Self::NoCpuInClockSamples { .. } => "no-cpu",
             Self::NoTimes => "no-times",
             Self::Unresolved { .. } => "unresolved",
-            Self::FilterHidesPartners => "filter-hides-partners",
             Self::KernelNotSampled => "kernel-not-sampled",
             Self::NoDataMappings => "no-data-mappings",
             Self::Suspects { .. } => "suspects",
@@ -127,10 +130,10 @@ impl Warning {
     pub fn text(&self) -> String {
         match self {
             Self::Damaged(damage) => damage.to_string(),
-            Self::Lost { records } => {
+            Self::Lost { records, .. } => {
                 format!("{records} records were lost while recording: counts are too low")
             }
-            Self::Throttled { times } => {
+            Self::Throttled { times, .. } => {
                 format!(
                     "the kernel throttled sampling {times} times: busy moments are under-counted"
                 )
@@ -174,11 +177,6 @@ impl Warning {
                  determined, mostly because {}",
                 because(*reason)
             ),
-            Self::FilterHidesPartners => {
-                "the filter may leave out the threads that others contend with: contention between \
-                 what is left in and what is left out is not seen"
-                    .to_owned()
-            }
             Self::KernelNotSampled => {
                 "time in the kernel was not sampled: shares are of the time in user code".to_owned()
             }
@@ -187,13 +185,12 @@ impl Warning {
                  such, and objects have no names"
                     .to_owned()
             }
-            Self::Suspects { lines: 1 } => {
-                "1 line is a suspect only: threads were seen there at once, hardly any waiting"
-                    .into()
+            Self::Suspects { lines: 1, .. } => {
+                "1 line is a suspect only, for the reason stated there".to_owned()
             }
-            Self::Suspects { lines } => format!(
-                "{lines} lines are suspects only: threads were seen there at once, hardly any waiting"
-            ),
+            Self::Suspects { lines, .. } => {
+                format!("{lines} lines are suspects only, for the reasons stated there")
+            }
             Self::Names { problem } => problem.clone(),
         }
     }
@@ -201,7 +198,11 @@ impl Warning {
     /// What to do about it.
     pub fn advice(&self) -> Option<&'static str> {
         Some(match self {
+            Self::Lost { by_hitm: true, .. } => {
+                "record with larger buffers (--mmap-pages) or a lower rate (-F)"
+            }
             Self::Lost { .. } => "record with larger buffers (perf record -m 16M) or a lower rate",
+            Self::Throttled { by_hitm: true, .. } => "record with a lower rate (-F or -c)",
             Self::Throttled { .. } => "record with a lower rate (perf record -F or -c)",
             Self::NoCpu { .. } => "record with --sample-cpu, as perf c2c record does",
             Self::NoCpuInClockSamples { .. } => {
@@ -209,11 +210,13 @@ impl Warning {
             }
             Self::NoTimes => "record with hitm record, or perf record -T",
             Self::Unresolved { reason, .. } => remedy(*reason)?,
-            Self::FilterHidesPartners => "report without the filter, or with --time alone",
             Self::KernelNotSampled => {
                 "run as root or with CAP_PERFMON, or set kernel.perf_event_paranoid to 1"
             }
             Self::NoDataMappings => "record with hitm record, or perf record -d",
+            Self::Suspects { are_stores_only: true, .. } => {
+                "compare run times with a build that pads them"
+            }
             Self::Suspects { .. } => "record longer, or at a higher rate",
             Self::NoLatency => "record with -W, as perf c2c record does",
             Self::AssumedLineSize { .. } => "give --line-size 64, 128 or 256",
@@ -238,9 +241,11 @@ impl Warning {
 fn because(loss: Loss) -> &'static str {
     match loss {
         Loss::Overwritten => "the registers of the address were overwritten",
+        Loss::Ambiguous => "it lies on one of several paths through the code",
         Loss::VectorIndex => "gathers index by vectors, which a clock event cannot sample",
         Loss::SegmentBase => "the bases of the threads' segments are not in the recording",
         Loss::CodeMissing => "the code is not at hand",
+        Loss::NotCaptured => "the code is in no file and was not captured",
         Loss::Undecodable => "the code could not be decoded",
         Loss::RegistersMissing => "user registers were not recorded",
         Loss::Architecture => "code of this architecture is not decoded",
@@ -253,8 +258,13 @@ fn remedy(loss: Loss) -> Option<&'static str> {
         Loss::CodeMissing => {
             Some("report on the machine that recorded, or give its files with --symfs")
         }
+        Loss::NotCaptured => Some("record with hitm record, which captures such code"),
         Loss::RegistersMissing => Some("record with hitm record, or perf record --user-regs"),
-        Loss::Overwritten | Loss::VectorIndex | Loss::Undecodable | Loss::Architecture => None,
+        Loss::Overwritten
+        | Loss::Ambiguous
+        | Loss::VectorIndex
+        | Loss::Undecodable
+        | Loss::Architecture => None,
     }
 }
 

@@ -63,7 +63,8 @@ pub(super) fn plan(function: &Function, at: u32, has_past: bool) -> Plan {
     let wait = wait_of(function, &mut algebra, at, &here, &before, &candidates);
     let loss = match candidates.is_empty() {
         true => nearest_loss(function, &here, before.iter().chain(&after)),
-        false => gather_just_before(function, &before),
+        false => gather_just_before(function, &before)
+            .or_else(|| drain_just_before(function, &before, wait)),
     };
     let accesses = candidates
         .iter()
@@ -239,7 +240,6 @@ fn wait_of(
     }
 }
 
-/// Why the operand nearest to the sample is not determined, if there is one.
 /// Samples just behind a gather stand for it, whatever else their registers tell.
 fn gather_just_before(function: &Function, before: &[Walk]) -> Option<Loss> {
     /// A vector load's wait spreads over so many instructions.
@@ -254,6 +254,24 @@ fn gather_just_before(function: &Function, before: &[Walk]) -> Option<Loss> {
     (!before.is_empty() && before.iter().all(is_gather)).then_some(Loss::VectorIndex)
 }
 
+/// Samples just behind a store-draining instruction stand for its own operand, if it has one.
+fn drain_just_before(function: &Function, before: &[Walk], wait: Wait) -> Option<Loss> {
+    if wait != Wait::Drain(None) {
+        return None;
+    }
+    let mut own = Vec::with_capacity(before.len());
+    for walk in before {
+        own.push(walk.occurrences.iter().find(|occurrence| occurrence.distance == 1)?);
+    }
+    if own.iter().any(|occurrence| occurrence.sampled.is_some()) {
+        return Some(Loss::Ambiguous);
+    }
+    let first = own.first()?;
+    let operand = operand(function, first.instruction, first.operand);
+    Some(operand.address.err().unwrap_or(Loss::Overwritten))
+}
+
+/// Why the operand nearest to the sample is not determined, if there is one.
 fn nearest_loss<'a>(
     function: &Function,
     here: &'a [Occurrence],

@@ -1,7 +1,7 @@
 //! Whose fault a sample's time is.
 
 use super::touches::{Role, Touch};
-use super::windows::{Window, window_of};
+use super::windows::{Meetings, window_of};
 
 /// The part of a sample's time that goes to one touch.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -16,14 +16,15 @@ pub struct Blame {
 /// waited for; at a store-draining instruction in equal parts to the lines with a store that had to
 /// drain; and where nothing tells, as a mere possibility, to those with an earlier store.
 ///
-/// `windows` are each line's contended ones, in order of time: outside of them nothing is blamed.
+/// `meetings` are those at each line: outside of its contended windows nothing is blamed, nor are
+/// samples that the filter left out.
 /// The result has one entry for each touch.
-pub fn blame(touches: &[Touch], windows: &[Vec<Window>]) -> Vec<Blame> {
+pub fn blame(touches: &[Touch], meetings: &[Meetings]) -> Vec<Blame> {
     let mut blames = vec![Blame::default(); touches.len()];
     let mut order: Vec<u32> = (0..touches.len() as u32)
         .filter(|&index| {
             let touch = &touches[index as usize];
-            touch.role != Role::Present && is_contended(touch, windows)
+            touch.role != Role::Present && touch.is_wanted && is_contended(touch, meetings)
         })
         .collect();
     order.sort_by_key(|&index| {
@@ -54,17 +55,17 @@ pub fn blame(touches: &[Touch], windows: &[Vec<Window>]) -> Vec<Blame> {
 }
 
 /// Whether a touch lies in a contended window of its line.
-pub(super) fn is_contended(touch: &Touch, windows: &[Vec<Window>]) -> bool {
+pub(super) fn is_contended(touch: &Touch, meetings: &[Meetings]) -> bool {
     let number = window_of(touch.time);
-    windows
-        .get(touch.line as usize)
-        .is_some_and(|windows| windows.binary_search_by_key(&number, |it| it.number).is_ok())
+    let contended = meetings.get(touch.line as usize).map(|meetings| &meetings.contended);
+    contended.is_some_and(|windows| windows.binary_search_by_key(&number, |it| it.number).is_ok())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::access::{CodeAddress, DataAddress, Direction};
+    use crate::lines::timed::Window;
     use crate::perf_data::SamplePosition;
     use crate::process::{Cpu, Pid, Tid, Time};
 
@@ -87,16 +88,18 @@ mod tests {
             direction: Direction::Store,
             role,
             is_certain: true,
+            is_wanted: true,
             weight: 1,
         }
     }
 
-    fn contended(number: u64) -> Vec<Window> {
-        vec![Window { number, touches: 9, writes: 9, hand_overs: 9 }]
+    fn contended(number: u64) -> Meetings {
+        let contended = vec![Window { number, ..Window::default() }];
+        Meetings { contended, ..Meetings::default() }
     }
 
-    fn shares(touches: &[Touch], windows: &[Vec<Window>]) -> Vec<(f64, f64)> {
-        blame(touches, windows).iter().map(|it| (it.waited, it.buffered)).collect()
+    fn shares(touches: &[Touch], meetings: &[Meetings]) -> Vec<(f64, f64)> {
+        blame(touches, meetings).iter().map(|it| (it.waited, it.buffered)).collect()
     }
 
     #[test]
@@ -116,7 +119,7 @@ mod tests {
 
     #[test]
     fn nothing_is_blamed_while_a_line_is_not_contended() {
-        let windows = [contended(0), Vec::new()];
+        let windows = [contended(0), Meetings::default()];
         let touches = [
             touch(0, 1, 1, Role::Waited),
             touch(0, 2, 0, Role::Drained),

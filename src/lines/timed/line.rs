@@ -6,22 +6,42 @@ use rustc_hash::FxHashMap;
 
 use super::blame::Blame;
 use super::touches::Touch;
-use super::windows::{Window, contended_windows};
+use super::windows::{Meetings, meetings};
 use crate::access::{CodeAddress, Direction};
 use crate::lines::{CodeKey, Identity, LineAddress, LineOffset, SortKey, Threads};
 use crate::perf_data::SamplePosition;
 use crate::process::{Cpu, Pid, Tid, Time};
 
-/// What a claim of contention rests on.
+/// What a claim about a line rests on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Evidence {
     /// Threads on different CPUs were there at once, and time was spent waiting there.
     Waiting,
-    /// Threads on different CPUs were there at once, but little was seen of waiting or of writes.
-    Presence,
+    /// Threads on different CPUs were there at once, but it takes more to call it contention.
+    Presence(Lack),
     /// Threads on different CPUs were there at once if their code took a certain path: the only
     /// accesses that make it so lie on one of several.
     Path,
+    /// Threads on different CPUs were there, each for long before the next one came: no contention.
+    Turns,
+}
+
+/// What a suspicion lacks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Lack {
+    /// All that was seen there are stores, which wait in the store buffer and not where they are made.
+    Loads,
+    /// Hardly anyone was seen to write.
+    Writes,
+    /// Hardly anyone was seen to wait.
+    Waiting,
+}
+
+impl Evidence {
+    /// Whether it makes a suspect: more would have to be seen to call the line contended.
+    pub fn is_suspicion(self) -> bool {
+        matches!(self, Self::Presence(_) | Self::Path)
+    }
 }
 
 /// One instruction at one offset of a line.
@@ -62,12 +82,12 @@ pub struct TimedLine {
     pub is_between_processes: bool,
     /// The mapping of the data of its first touch.
     pub data_mapping: Option<u32>,
-    /// Samples with an access to it.
+    /// Samples with an access to it, of those that the filter let pass.
     pub samples: u64,
-    /// Samples that write it.
+    /// Those of them that write it.
     pub writes: u64,
-    /// The stretches of time with contention.
-    pub windows: Vec<Window>,
+    /// When threads were there at once, and when in turns.
+    pub meetings: Meetings,
     /// Samples that waited for it while it was contended.
     pub waited: f64,
     /// The time they stand for.
@@ -80,41 +100,48 @@ pub struct TimedLine {
     pub sites: Vec<TimedSite>,
 }
 
-/// So many touches while contended make a suspicion. Fewer are seen by chance, such as a thread that
+/// So many samples while contended make a suspicion. Fewer are seen by chance, such as a thread that
 /// was just created and its creator.
-const MIN_TOUCHES: u64 = 6;
+const MIN_SAMPLES: u64 = 6;
 /// So many samples that waited make a finding.
 const MIN_WAITED: f64 = 5.0;
-/// So many writes while contended make a finding, and at least this share of the touches.
+/// So many samples that write while contended make a finding, and at least this share of all there.
 const MIN_WRITES: u64 = 5;
 const MIN_WRITE_SHARE: f64 = 0.01;
 
-/// The touches of a line that count, and its contended windows: those that were certainly made where
-/// they show contention, and otherwise, if that would, those that may have been made too. Says also
-/// whether the latter is so.
-pub fn counting_touches(touches: &[Touch]) -> (Vec<Touch>, Vec<Window>, bool) {
-    let certain: Vec<Touch> = touches.iter().copied().filter(|touch| touch.is_certain).collect();
-    let windows = contended_windows(&certain);
-    if has_enough(&windows) || certain.len() == touches.len() {
-        return (certain, windows, false);
-    }
-    let possible = contended_windows(touches);
-    match has_enough(&possible) {
-        true => (touches.to_vec(), possible, true),
-        false => (certain, windows, false),
-    }
+/// The touches of a line that count.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Counting {
+    /// They themselves, in order of time.
+    pub touches: Vec<Touch>,
+    /// When their threads met.
+    pub meetings: Meetings,
+    /// Whether some of them may not have been made, and contention rests on these.
+    pub rests_on_paths: bool,
 }
 
-fn has_enough(windows: &[Window]) -> bool {
-    windows.iter().map(|window| window.touches).sum::<u64>() >= MIN_TOUCHES
+/// The touches of a line that count: those that were certainly made where they show contention, and
+/// otherwise, if that would, those that may have been made too.
+pub fn counting_touches(touches: &[Touch]) -> Counting {
+    let certain: Vec<Touch> = touches.iter().copied().filter(|touch| touch.is_certain).collect();
+    let has_enough = |meetings: &Meetings| meetings.contended_samples() >= MIN_SAMPLES;
+    let meetings_of_certain = meetings(&certain);
+    if !has_enough(&meetings_of_certain) && certain.len() < touches.len() {
+        let meetings = meetings(touches);
+        if has_enough(&meetings) {
+            return Counting { touches: touches.to_vec(), meetings, rests_on_paths: true };
+        }
+    }
+    Counting { touches: certain, meetings: meetings_of_certain, rests_on_paths: false }
 }
 
 impl TimedLine {
-    /// Makes a line from its touches in time order, their blames and its contended windows.
+    /// Makes a line from its touches in time order, their blames, when threads met there, and whether
+    /// that rests on touches that may not have been made.
     pub fn of(
         touches: &[Touch],
         blames: &[Blame],
-        (windows, rests_on_paths): (Vec<Window>, bool),
+        (meetings, rests_on_paths): (Meetings, bool),
         identity: &Identity<'_>,
         keep_samples: bool,
     ) -> Option<Self> {
@@ -127,7 +154,7 @@ impl TimedLine {
             data_mapping: first.data_mapping,
             samples: 0,
             writes: 0,
-            windows,
+            meetings,
             waited: 0.0,
             waited_weight: 0.0,
             buffered_weight: 0.0,
@@ -135,7 +162,8 @@ impl TimedLine {
             sites: Vec::new(),
         };
         let mut index = FxHashMap::default();
-        for sample in touches.chunk_by(|a, b| a.position == b.position) {
+        let wanted = touches.chunk_by(|a, b| a.position == b.position);
+        for sample in wanted.filter(|sample| sample[0].is_wanted) {
             line.samples += 1;
             line.writes += u64::from(sample.iter().any(|touch| touch.direction.writes()));
         }
@@ -160,21 +188,30 @@ impl TimedLine {
         Some(line)
     }
 
-    /// What speaks for contention, if anything does.
+    /// What is known of contention here, if anything is.
     pub fn evidence(&self) -> Option<Evidence> {
-        let sum = |of: fn(&Window) -> u64| self.windows.iter().map(of).sum::<u64>();
-        let (touches, writes) = (sum(|window| window.touches), sum(|window| window.writes));
-        if touches < MIN_TOUCHES {
-            return None;
+        let samples = self.meetings.contended_samples();
+        if samples < MIN_SAMPLES {
+            let in_turns = self.meetings.in_turns.iter().map(|window| window.samples);
+            return (in_turns.sum::<u64>() >= MIN_SAMPLES).then_some(Evidence::Turns);
         }
         if self.rests_on_paths {
             return Some(Evidence::Path);
         }
-        let has_writes = writes >= MIN_WRITES && writes as f64 >= touches as f64 * MIN_WRITE_SHARE;
-        Some(match has_writes && self.waited >= MIN_WAITED {
-            true => Evidence::Waiting,
-            false => Evidence::Presence,
+        let writes = self.contended_writes();
+        let has_writes = writes >= MIN_WRITES && writes as f64 >= samples as f64 * MIN_WRITE_SHARE;
+        let has_loads = self.sites.iter().any(|site| site.direction.reads());
+        Some(match (has_writes, self.waited >= MIN_WAITED) {
+            (true, true) => Evidence::Waiting,
+            (true, false) if !has_loads => Evidence::Presence(Lack::Loads),
+            (true, false) => Evidence::Presence(Lack::Waiting),
+            (false, _) => Evidence::Presence(Lack::Writes),
         })
+    }
+
+    /// Samples that write it while it was contended.
+    pub fn contended_writes(&self) -> u64 {
+        self.meetings.contended.iter().map(|window| window.writes).sum()
     }
 
     /// The most time that its contention can have cost.
@@ -187,14 +224,19 @@ impl TimedLine {
         let most = std::cmp::Reverse;
         // Weights are below 2^63 ns, and no one ranks by fractions of a nanosecond.
         let cost = (self.waited_weight as u64, self.weight_high() as u64);
-        let is_presence = self.evidence() != Some(Evidence::Waiting);
+        let class = match self.evidence() {
+            Some(Evidence::Waiting) => 0,
+            Some(Evidence::Presence(_) | Evidence::Path) => 1,
+            Some(Evidence::Turns) => 2,
+            None => 3,
+        };
         let address = (self.address, self.pid);
         match key {
-            SortKey::Cost => (is_presence, most((cost.0, cost.1, self.samples)), address),
-            SortKey::Hitm => (false, most((cost.0, cost.1, self.samples)), address),
-            SortKey::Samples => (false, most((self.samples, cost.0, 0)), address),
-            SortKey::Stores => (false, most((self.writes, cost.0, self.samples)), address),
-            SortKey::Address => (false, most((0, 0, 0)), address),
+            SortKey::Cost => (class, most((cost.0, cost.1, self.samples)), address),
+            SortKey::Hitm => (0, most((cost.0, cost.1, self.samples)), address),
+            SortKey::Samples => (0, most((self.samples, cost.0, 0)), address),
+            SortKey::Stores => (0, most((self.writes, cost.0, self.samples)), address),
+            SortKey::Address => (0, most((0, 0, 0)), address),
         }
     }
 

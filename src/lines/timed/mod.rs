@@ -14,8 +14,8 @@ mod touches;
 mod windows;
 
 pub use blame::{Blame, blame};
-pub use line::{Evidence, TimedLine, TimedSite, counting_touches};
+pub use line::{Counting, Evidence, Lack, TimedLine, TimedSite, counting_touches};
 pub use plans::{CodeSource, LoadedFunction, PlannedCode, Plans, SampledCode};
 pub use survey::{TimedOptions, TimedSummary, TimedSurvey};
 pub use touches::{Role, Touch, Touches};
-pub use windows::{WINDOW_NS, Window, contended_windows};
+pub use windows::{Meetings, WINDOW_NS, Window, meetings};

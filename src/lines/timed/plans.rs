@@ -141,20 +141,9 @@ impl Plans {
         Self { index, planned }
     }
 
-    /// The plan of a sampled address, and the plan's number.
-    pub fn find(&self, key: &CodeKey) -> Option<(u32, &PlannedCode)> {
-        let number = *self.index.get(key)?;
-        Some((number, self.planned.get(number as usize)?))
-    }
-
-    /// How many code addresses there are.
-    pub fn len(&self) -> usize {
-        self.planned.len()
-    }
-
-    /// Whether no user code was sampled.
-    pub fn is_empty(&self) -> bool {
-        self.planned.is_empty()
+    /// The plan of a sampled address.
+    pub fn find(&self, key: &CodeKey) -> Option<&PlannedCode> {
+        self.planned.get(*self.index.get(key)? as usize)
     }
 }
 

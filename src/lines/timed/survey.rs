@@ -22,7 +22,7 @@ pub struct TimedOptions {
 /// What is kept of every touched line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TimedSummary {
-    /// Samples with an access to it.
+    /// Samples with an access to it that the filter let pass.
     pub samples: u32,
     first_thread: (Pid, Tid),
     first_cpu: Option<Cpu>,
@@ -35,12 +35,12 @@ impl TimedSummary {
     /// Whether several threads on several CPUs touch it and at least one writes: only then can there
     /// be contention.
     pub fn is_suspect(&self) -> bool {
-        self.has_second_thread && self.has_second_cpu && self.is_written
+        self.samples > 0 && self.has_second_thread && self.has_second_cpu && self.is_written
     }
 
-    fn of(sample: &ClockSample, writes: bool) -> Self {
+    fn of(sample: &ClockSample, is_wanted: bool, writes: bool) -> Self {
         Self {
-            samples: 1,
+            samples: u32::from(is_wanted),
             first_thread: (sample.pid, sample.tid),
             first_cpu: sample.cpu,
             has_second_thread: false,
@@ -69,21 +69,20 @@ pub struct TimedSurvey {
     pub event_accesses: Vec<u64>,
     /// Samples that the filter let pass, idle CPUs left out.
     pub accepted: u64,
-    /// Samples of CPUs that had nothing to do.
-    pub idle: u64,
-    /// The time all accepted samples stand for.
-    pub weight: u64,
+    /// The time all accepted samples stand for. Weights come from the file: each may be any 64 bits.
+    pub weight: u128,
     /// Samples in the kernel.
     pub in_kernel: u64,
-    /// The time they stand for.
-    pub kernel_weight: u64,
-    /// User samples with at least one resolved access.
+    /// Samples of guests, which are not looked at.
+    pub in_guest: u64,
+    /// User samples with at least one resolved access, and none missing that they waited for.
     pub resolved: u64,
     /// User samples without a memory operand within reach.
     pub no_operand: u64,
-    /// User samples with an operand within reach and no resolved access, by reason.
+    /// User samples with an operand within reach that is not resolved, by reason.
     pub lost: [u64; Loss::ALL.len()],
-    /// All touched lines.
+    /// All touched lines, also by samples that the filter did not let pass: these may contend with the
+    /// others.
     pub lines: FxHashMap<LineKey, TimedSummary>,
     /// First and last time.
     pub times: Option<(Time, Time)>,
@@ -93,10 +92,8 @@ pub struct TimedSurvey {
     pub unknown_event: u64,
     /// Samples without a CPU.
     pub without_cpu: u64,
-    /// Samples of guests, which are not looked at.
-    pub in_guest: u64,
-    /// Samples of threads: how many threads there were.
-    pub threads: FxHashMap<(Pid, Tid), u64>,
+    /// Lines of the sample at hand.
+    own: Vec<LineKey>,
 }
 
 impl TimedSurvey {
@@ -142,60 +139,84 @@ impl TimedSurvey {
         plans: &Plans,
         options: &TimedOptions,
     ) {
-        if !passes(sample, identity, &options.filter) {
+        let is_wanted = passes(sample, identity, &options.filter);
+        if is_wanted {
+            self.event_samples[sample.event as usize] += 1;
+        }
+        if sample.is_idle() || !options.filter.covers(sample.time) {
             return;
         }
-        self.event_samples[sample.event as usize] += 1;
-        if sample.is_idle() {
-            self.idle += 1;
-            return;
+        let planned = match sample.mode {
+            CpuMode::User => find_plan(sample, identity, plans),
+            _ => None,
+        };
+        let has_access = planned.is_some_and(|(_, planned)| {
+            self.add_accesses(sample, identity, planned, options, is_wanted)
+        });
+        if is_wanted {
+            self.count(sample, planned.map(|(_, planned)| planned), has_access);
         }
+    }
+
+    /// Notes the lines of a sample's accesses; says whether there are any.
+    fn add_accesses(
+        &mut self,
+        sample: &ClockSample,
+        identity: &Identity<'_>,
+        planned: &PlannedCode,
+        options: &TimedOptions,
+        is_wanted: bool,
+    ) -> bool {
+        let mut has_access = false;
+        let mut own = std::mem::take(&mut self.own);
+        own.clear();
+        for_each_access(sample, planned, options, |index, access, address| {
+            if !planned.counts[index] {
+                return;
+            }
+            has_access = true;
+            let mapping = identity.processes().find_user(sample.pid, address, sample.time);
+            for part in parts(identity, address, access.size) {
+                let key = identity.user_key(sample.pid, sample.time, part.address, mapping);
+                // One sample counts once for a line, however often it touches it.
+                let is_wanted = is_wanted && !own.contains(&key);
+                own.push(key);
+                let new = TimedSummary::of(sample, is_wanted, access.direction.writes());
+                self.lines.entry(key).and_modify(|line| line.add(&new)).or_insert(new);
+            }
+        });
+        self.own = own;
+        has_access
+    }
+
+    /// Counts a sample that passed the filter under one of the things that may become of it.
+    fn count(&mut self, sample: &ClockSample, planned: Option<&PlannedCode>, has_access: bool) {
         self.accepted += 1;
-        // Weights come from the file: 64 bits of each may be set.
-        self.weight = self.weight.saturating_add(sample.weight);
+        self.weight += u128::from(sample.weight);
         self.times = match self.times {
             None => Some((sample.time, sample.time)),
             Some((first, last)) => Some((first.min(sample.time), last.max(sample.time))),
         };
         self.without_cpu += u64::from(sample.cpu.is_none());
-        *self.threads.entry((sample.pid, sample.tid)).or_default() += 1;
-        match sample.mode {
-            CpuMode::User => {}
-            CpuMode::Kernel => {
+        self.event_accesses[sample.event as usize] += u64::from(has_access);
+        let loss = match (sample.mode, planned) {
+            (CpuMode::Kernel, _) => {
                 self.in_kernel += 1;
-                self.kernel_weight = self.kernel_weight.saturating_add(sample.weight);
                 return;
+            }
+            (CpuMode::User, None) => Some(Loss::CodeMissing),
+            (CpuMode::User, Some(planned)) => {
+                planned.plan.loss.or_else(|| missing(sample, planned).filter(|_| !has_access))
             }
             _ => {
                 self.in_guest += 1;
                 return;
             }
-        }
-        let Some((_, planned)) = find_plan(sample, identity, plans) else {
-            self.lost[Loss::CodeMissing as usize] += 1;
-            return;
         };
-        let mut is_resolved = false;
-        for_each_access(sample, planned, options, |index, access, address| {
-            is_resolved = true;
-            if !planned.counts[index] {
-                return;
-            }
-            let mapping = identity.processes().find_user(sample.pid, address, sample.time);
-            let new = TimedSummary::of(sample, access.direction.writes());
-            for part in parts(identity, address, access.size) {
-                let key = identity.user_key(sample.pid, sample.time, part.address, mapping);
-                self.lines.entry(key).and_modify(|line| line.add(&new)).or_insert(new);
-            }
-        });
-        self.event_accesses[sample.event as usize] += u64::from(is_resolved);
-        match (is_resolved, planned.plan.loss) {
-            (_, Some(loss)) => self.lost[loss as usize] += 1,
-            (true, None) => self.resolved += 1,
-            (false, None) => match missing(sample, planned) {
-                None => self.no_operand += 1,
-                Some(loss) => self.lost[loss as usize] += 1,
-            },
+        match loss {
+            Some(loss) => self.lost[loss as usize] += 1,
+            None if has_access => self.resolved += 1,
+            None => self.no_operand += 1,
         }
     }
 
@@ -209,10 +230,7 @@ impl TimedSurvey {
             .chain(self.lost.iter_mut().zip(&other.lost))
             .chain([
                 (&mut self.accepted, &other.accepted),
-                (&mut self.idle, &other.idle),
-                (&mut self.weight, &other.weight),
                 (&mut self.in_kernel, &other.in_kernel),
-                (&mut self.kernel_weight, &other.kernel_weight),
                 (&mut self.resolved, &other.resolved),
                 (&mut self.no_operand, &other.no_operand),
                 (&mut self.malformed, &other.malformed),
@@ -224,9 +242,7 @@ impl TimedSurvey {
         for (key, line) in other.lines {
             self.lines.entry(key).and_modify(|known| known.add(&line)).or_insert(line);
         }
-        for (thread, samples) in other.threads {
-            *self.threads.entry(thread).or_default() += samples;
-        }
+        self.weight += other.weight;
         self.times = match (self.times, other.times) {
             (Some((a, b)), Some((c, d))) => Some((a.min(c), b.max(d))),
             (a, b) => a.or(b),
@@ -275,8 +291,7 @@ pub(super) fn find_plan<'p>(
 ) -> Option<(Option<u32>, &'p PlannedCode)> {
     let mapping = identity.processes().find_user(sample.pid, sample.code.0, sample.time);
     let key = CodeKey::of(identity, mapping, sample.pid, sample.code);
-    let (_, planned) = plans.find(&key)?;
-    Some((mapping, planned))
+    Some((mapping, plans.find(&key)?))
 }
 
 /// The default of `vm.mmap_min_addr`.
@@ -307,17 +322,13 @@ pub(super) fn for_each_access<'p>(
     }
 }
 
-/// Why no access of a sample was resolved; `None` when none was within reach.
+/// Why no access of a sample was resolved; `None` when none was within reach that is sure to be made.
 fn missing(sample: &ClockSample, planned: &PlannedCode) -> Option<Loss> {
-    let plan = &planned.plan;
-    if plan.accesses.is_empty() {
-        return plan.loss;
-    }
-    if sample.registers.is_none() {
-        return Some(Loss::RegistersMissing);
-    }
+    let counted = planned.plan.accesses.iter().zip(&planned.counts);
+    let mut counted = counted.filter(|(_, counts)| **counts).map(|(access, _)| access).peekable();
+    counted.peek()?;
     let needs_thread = |access: &PlannedAccess| access.address.is_thread_relative;
-    Some(match plan.accesses.iter().all(needs_thread) {
+    Some(match sample.registers.is_some() && counted.all(needs_thread) {
         true => Loss::SegmentBase,
         false => Loss::RegistersMissing,
     })

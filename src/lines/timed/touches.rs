@@ -56,6 +56,8 @@ pub struct Touch {
     pub role: Role,
     /// Whether every path through the code that was sampled makes the access.
     pub is_certain: bool,
+    /// Whether the filter lets the sample pass. The others are there because they may contend with it.
+    pub is_wanted: bool,
     /// The time that the sample stands for.
     pub weight: u64,
 }
@@ -89,7 +91,7 @@ impl Touches {
                     if let Ok(Some(sample)) = ClockSample::of(recording, position, &record)
                         && sample.mode == CpuMode::User
                         && !sample.is_idle()
-                        && passes(&sample, identity, &options.filter)
+                        && options.filter.covers(sample.time)
                     {
                         add_touches(&sample, identity, plans, options, picked, &mut touches);
                     }
@@ -124,6 +126,7 @@ fn add_touches(
         return;
     };
     let load_bias = sample.code.0.wrapping_sub(planned.address);
+    let is_wanted = passes(sample, identity, &options.filter);
     for_each_access(sample, planned, options, |index, access, address| {
         if !planned.counts[index] {
             return;
@@ -148,6 +151,7 @@ fn add_touches(
                     direction: access.direction,
                     role,
                     is_certain: access.certainty == Certainty::Certain,
+                    is_wanted,
                     weight: sample.weight,
                 });
             }

@@ -1,0 +1,119 @@
+//! What is said in sentences: the answer on top, and what each line costs.
+
+use std::io::{self, Write};
+
+use super::TextStyle;
+use super::layout::{WIDTH, counted, grouped, painted, percent, wrapped};
+use crate::report::Report;
+use crate::report::model::{Grade, Line};
+
+/// What a line is, over it and those like it that follow.
+pub(super) fn heading(line: &Line) -> &'static str {
+    match (line.grade, line.verdict) {
+        (Grade::Measured, _) if line.contended_loads > 0 => "Contended:",
+        (Grade::Measured, _) if line.writers > 1 => {
+            "Without a contended load among the samples, but several threads write:"
+        }
+        (Grade::Measured, _) => "Without a contended load:",
+        (Grade::Timed, None) => "Contended:",
+        (Grade::Timed, Some("possible")) => "Suspects, each for its own reason:",
+        (Grade::Timed, Some("migrating")) => "Used in turns, which is no contention:",
+        (Grade::Timed, _) => "Without contention:",
+    }
+}
+
+/// The first line is the answer.
+pub(super) fn answer(report: &Report, style: &TextStyle, out: &mut dyn Write) -> io::Result<()> {
+    let sentence = match report.c2c {
+        Some(stats) => measured_answer(report, stats.load),
+        None => timed_answer(report),
+    };
+    for line in wrapped(&sentence, WIDTH) {
+        writeln!(out, "{}", painted(style, "1", &line))?;
+    }
+    Ok(())
+}
+
+fn timed_answer(report: &Report) -> String {
+    let summary = &report.summary;
+    let high = summary.contention_high.unwrap_or_default();
+    let of_suspects = summary.suspects_high.unwrap_or_default();
+    let most = percent((high - of_suspects).max(0.0));
+    let lines = |count: u64| counted(count, "cache line");
+    match (summary.contended_lines, summary.suspects, summary.detection_floor) {
+        (0, 0, None) => {
+            "These samples do not tell whether lines are contended; the warnings say why."
+                .to_owned()
+        }
+        (0, 0, Some(floor)) => format!(
+            "No contention seen; waiting for a line for more than {} of this run would have been.",
+            percent(floor)
+        ),
+        (0, suspects, _) => format!(
+            "No waiting for contended lines seen; {} may be contended (at most {} of CPU time).",
+            lines(suspects),
+            percent(of_suspects)
+        ),
+        (findings, 0, _) => {
+            format!("Contention on {} took up to {most} of this run's CPU time.", lines(findings))
+        }
+        (findings, suspects, _) => format!(
+            "Contention on {} took up to {most} of this run's CPU time; {} more may be contended \
+             (at most {}).",
+            lines(findings),
+            lines(suspects),
+            percent(of_suspects)
+        ),
+    }
+}
+
+fn measured_answer(report: &Report, loads: u64) -> String {
+    let (contended, lines) = (report.summary.contended_loads, report.summary.contended_lines);
+    match (loads, contended) {
+        (0, _) => "No loads were sampled, so contention cannot be measured.".to_owned(),
+        (loads, 0) => format!("No contention seen in {} sampled loads.", grouped(loads)),
+        (loads, contended) => format!(
+            "{} of {} sampled loads ({:.1} %) had to fetch a line from another CPU's cache, on {}.",
+            grouped(contended),
+            grouped(loads),
+            contended as f64 / loads as f64 * 100.0,
+            counted(lines, "cache line"),
+        ),
+    }
+}
+
+/// What a line costs, in a sentence.
+pub(super) fn sentence(line: &Line) -> String {
+    match line.grade {
+        Grade::Measured => measured_sentence(line),
+        Grade::Timed => timed_sentence(line),
+    }
+}
+
+fn measured_sentence(line: &Line) -> String {
+    let cycles = line
+        .contended_cycles
+        .map(|cycles| format!(" ({} cycles)", grouped(cycles)))
+        .unwrap_or_default();
+    format!(
+        "{}{cycles}, {:.1} % of all; {}; threads: {} read, {} write",
+        counted(line.contended_loads, "contended load"),
+        line.contended_share * 100.0,
+        counted(line.samples, "sample"),
+        grouped(line.readers),
+        grouped(line.writers),
+    )
+}
+
+fn timed_sentence(line: &Line) -> String {
+    let seconds = line.cost.cpu_ns_high.map(|ns| format!(" ({:.3} s)", ns as f64 / 1e9));
+    format!(
+        "up to {}{} of CPU time; {} waited for it, {} near it; threads: {} read, {} write",
+        percent(line.cost.share_high.unwrap_or_default()),
+        seconds.unwrap_or_default(),
+        counted(line.waited.unwrap_or_default().round() as u64, "sample"),
+        grouped(line.samples),
+        grouped(line.readers),
+        grouped(line.writers),
+    )
+}

@@ -1,0 +1,170 @@
+//! One cache line: who does what where.
+
+use std::io::{self, Write};
+
+use comfy_table::{ColumnConstraint, Table, Width};
+
+use super::TextStyle;
+use super::answer::sentence;
+use super::layout::{WIDTH, align_right, grouped, new_table, painted, wrapped, write_table};
+use crate::render::clean::{clean, keep_end, keep_start};
+use crate::report::model::{Access, Line};
+
+/// So many accesses of a line are shown unless asked for all.
+const SHOWN_ACCESSES: usize = 8;
+
+/// Writes one line: its name, what it costs, and who does what where.
+pub(super) fn show_line(line: &Line, style: &TextStyle, out: &mut dyn Write) -> io::Result<()> {
+    let object = line.objects.first();
+    let place = object.map_or("unmapped memory".to_owned(), |object| {
+        match (object.kind, object.name.as_deref()) {
+            ("kernel", None) => "kernel memory".to_owned(),
+            (_, None) => "unmapped memory".to_owned(),
+            ("unknown", Some("//anon")) => "anonymous memory".to_owned(),
+            ("unknown", Some(name)) => keep_end(&clean(name), 40),
+            (kind, Some(name)) if name.starts_with('[') && name[1..].starts_with(kind) => {
+                kind.to_owned()
+            }
+            (kind, Some(name)) => format!("{kind} {}", keep_end(&clean(name), 40)),
+        }
+    });
+    let owner = line.pid.map(|pid| format!(" of process {}", pid as i32)).unwrap_or_default();
+    let title = format!("#{} {} in {place}{owner}", line.rank, line.address);
+    writeln!(out, "{}", painted(style, "1", &title))?;
+    let reason = line.reason.as_deref().map(|reason| format!("Why not: {reason}"));
+    for part in std::iter::once(sentence(line)).chain(reason) {
+        for part in wrapped(&part, WIDTH - 3) {
+            writeln!(out, "   {part}")?;
+        }
+    }
+    let busiest = shown_accesses(line, style);
+    write_table(&access_table(&busiest, style), out)?;
+    let hidden = line.accesses.len() - busiest.len();
+    if hidden > 0 {
+        let noun = if hidden == 1 { "access" } else { "accesses" };
+        writeln!(out, "   and {hidden} {noun} more (-v shows all)")?;
+    }
+    for access in busiest.iter().filter(|access| !access.callers.is_empty()) {
+        writeln!(out, "   callers at {:#x} {}:", access.offset, code(access, style))?;
+        for chain in &access.callers {
+            let frames =
+                chain.frames.iter().map(|frame| clean(frame)).collect::<Vec<_>>().join(" < ");
+            writeln!(out, "     {:>6}  {}", chain.samples, keep_start(&frames, WIDTH - 14))?;
+        }
+    }
+    Ok(())
+}
+
+/// The accesses that matter most: those that wait, and those that write and so make others wait.
+fn shown_accesses<'l>(line: &'l Line, style: &TextStyle) -> Vec<&'l Access> {
+    let (mut stores, mut loads): (Vec<&Access>, Vec<&Access>) =
+        line.accesses.iter().partition(|access| access.kind == "store");
+    if !style.verbose {
+        let waits =
+            |access: &Access| access.waited.map_or(access.contended, |waited| waited as u64);
+        loads.sort_by_key(|access| std::cmp::Reverse((waits(access), access.samples)));
+        stores.sort_by_key(|access| std::cmp::Reverse((waits(access), access.samples)));
+        let stores_shown = stores.len().min(SHOWN_ACCESSES - loads.len().min(SHOWN_ACCESSES / 2));
+        loads.truncate(SHOWN_ACCESSES - stores_shown);
+        stores.truncate(stores_shown);
+    }
+    let mut shown = [loads, stores].concat();
+    shown.sort_by_key(|access| access.offset);
+    shown
+}
+
+fn access_table(accesses: &[&Access], style: &TextStyle) -> Table {
+    let is_timed = accesses.iter().any(|access| access.waited.is_some());
+    let mut table = new_table();
+    let header = match is_timed {
+        true => ["Offset", "", "Bytes", "Samples", "Waited", "Threads", "Code", "Source"],
+        false => ["Offset", "", "Samples", "Contended", "Cycles", "Threads", "Code", "Source"],
+    };
+    table.set_header(header);
+    for access in accesses {
+        let [first, second, third] = if is_timed {
+            let size = access.size.map(grouped).unwrap_or_default();
+            let waited = access.waited.unwrap_or_default().round() as u64;
+            [size, grouped(access.samples), grouped(waited)]
+        } else {
+            let cycles = access.mean_cycles.as_ref().and_then(|mean| mean.contended.or(mean.load));
+            let is_load = access.kind == "load";
+            let contended = if is_load { grouped(access.contended) } else { String::new() };
+            let cycles = cycles.map(|cycles| format!("{cycles:.0}")).unwrap_or_default();
+            [grouped(access.samples), contended, cycles]
+        };
+        table.add_row(vec![
+            format!("{:#x}", access.offset),
+            access.kind.to_owned(),
+            first,
+            second,
+            third,
+            threads(access),
+            code(access, style),
+            source(access, style),
+        ]);
+    }
+    for index in [0, 2, 3, 4] {
+        align_right(&mut table, index);
+    }
+    if !style.full_names {
+        let widths: Vec<(usize, u16)> = vec![(5, 20), (6, 28), (7, 24)];
+        for (index, width) in widths {
+            if let Some(column) = table.column_mut(index) {
+                column.set_constraint(ColumnConstraint::UpperBoundary(Width::Fixed(width)));
+            }
+        }
+    }
+    table
+}
+
+/// One name for several threads of it.
+fn threads(access: &Access) -> String {
+    let Some(first) = access.threads.first() else {
+        return String::new();
+    };
+    let name = first
+        .comm
+        .as_deref()
+        .map_or_else(|| (first.tid as i32).to_string(), |comm| clean(comm).into_owned());
+    let name = keep_start(&name, 11);
+    match access.threads.len() {
+        1 if first.comm.is_some() => format!("{name} {}", first.tid as i32),
+        1 => name,
+        count => format!("{name} ×{count}"),
+    }
+}
+
+fn code(access: &Access, style: &TextStyle) -> String {
+    let text = clean(&access.label);
+    if style.full_names { text.into_owned() } else { keep_start(&text, 26) }
+}
+
+/// Whether a file belongs to a language's own library, where atomics and the like are inlined from.
+fn is_of_a_language(file: &str) -> bool {
+    let folders = [
+        "/rustc/",
+        "/rustlib/src/rust/library/",
+        "/usr/include/",
+        "/usr/lib/gcc/",
+        "/usr/lib/llvm",
+    ];
+    folders.iter().any(|folder| file.contains(folder))
+}
+
+/// The innermost source line that is the program's own, if there is one.
+fn source(access: &Access, style: &TextStyle) -> String {
+    let inlined = access.inlines.iter().filter_map(|frame| frame.source.as_ref());
+    let own = inlined.chain(&access.source).find(|place| !is_of_a_language(&place.file));
+    let Some(place) = own.or(access.source.as_ref()) else {
+        return String::new();
+    };
+    let inlined = if access.inlines.is_empty() { "" } else { " (inl)" };
+    let file = place.file.rsplit('/').next().unwrap_or(&place.file);
+    let file = if style.full_names { &place.file } else { file };
+    let line = format!(":{}{inlined}", place.line);
+    if style.full_names {
+        return format!("{}{line}", clean(file));
+    }
+    format!("{}{line}", keep_end(&clean(file), 22 - line.len().min(16)))
+}
