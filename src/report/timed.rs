@@ -245,6 +245,10 @@ fn reason(line: &TimedLine) -> Option<String> {
                      waited for it."
             )
         }
+        Some(Evidence::Presence(Lack::Simultaneity)) => format!(
+            "Threads on different CPUs use this line in turns most of the time; {samples} samples \
+             where they may have been there at once are too few to say more."
+        ),
         Some(Evidence::Path) => format!(
             "{at_once} and at least one writes it, if their code took one of several paths; the \
              samples do not tell which."

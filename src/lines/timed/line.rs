@@ -35,6 +35,8 @@ pub enum Lack {
     Writes,
     /// Hardly anyone was seen to wait.
     Waiting,
+    /// Mostly they use it in turns; moments in which that was not seen may be chance.
+    Simultaneity,
 }
 
 impl Evidence {
@@ -108,6 +110,9 @@ const MIN_WAITED: f64 = 5.0;
 /// So many samples that write while contended make a finding, and at least this share of all there.
 const MIN_WRITES: u64 = 5;
 const MIN_WRITE_SHARE: f64 = 0.01;
+
+/// With so many times as many samples in turns as at once, threads take turns.
+const MOSTLY: u64 = 3;
 
 /// The touches of a line that count.
 #[derive(Debug, Clone, PartialEq)]
@@ -191,9 +196,9 @@ impl TimedLine {
     /// What is known of contention here, if anything is.
     pub fn evidence(&self) -> Option<Evidence> {
         let samples = self.meetings.contended_samples();
+        let in_turns: u64 = self.meetings.in_turns.iter().map(|window| window.samples).sum();
         if samples < MIN_SAMPLES {
-            let in_turns = self.meetings.in_turns.iter().map(|window| window.samples);
-            return (in_turns.sum::<u64>() >= MIN_SAMPLES).then_some(Evidence::Turns);
+            return (in_turns >= MIN_SAMPLES).then_some(Evidence::Turns);
         }
         if self.rests_on_paths {
             return Some(Evidence::Path);
@@ -201,6 +206,9 @@ impl TimedLine {
         let writes = self.contended_writes();
         let has_writes = writes >= MIN_WRITES && writes as f64 >= samples as f64 * MIN_WRITE_SHARE;
         let has_loads = self.sites.iter().any(|site| site.direction.reads());
+        if in_turns > samples.saturating_mul(MOSTLY) {
+            return Some(Evidence::Presence(Lack::Simultaneity));
+        }
         Some(match (has_writes, self.waited >= MIN_WAITED) {
             (true, true) => Evidence::Waiting,
             (true, false) if !has_loads => Evidence::Presence(Lack::Loads),

@@ -9,15 +9,16 @@ use crate::process::{Cpu, Time};
 /// simultaneity, so threads count as simultaneous when they meet in one window.
 pub const WINDOW_NS: u64 = 100_000_000;
 
-/// So many hand-overs must be expected before too few of them mean anything.
-const ENOUGH_EXPECTED: f64 = 8.0;
+/// A thread stays at a line while its samples there follow each other within so many times their usual
+/// distance.
+const LONG_GAP: u64 = 3;
 
-/// Threads whose samples follow each other at random hand a line over as often as expected, those
-/// that are sampled in step up to twice as often. Below this share they take turns.
-const SHARE_OF_TURNS: f64 = 0.5;
+/// Threads are at a line at once if at least one of so many samples of one of them lies within a stay
+/// of another.
+const ONE_OF: u64 = 4;
 
-/// A stretch of time with contention on a line.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// A stretch of time in which threads met at a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Window {
     /// Its number: time divided by [`WINDOW_NS`].
     pub number: u64,
@@ -25,10 +26,6 @@ pub struct Window {
     pub samples: u64,
     /// Samples in it that write.
     pub writes: u64,
-    /// How often a sample followed one of another thread on another CPU.
-    pub hand_overs: u64,
-    /// How often that would be if the same samples came in any order.
-    pub expected_hand_overs: f64,
 }
 
 /// Number of the window of a time.
@@ -53,35 +50,28 @@ impl Meetings {
 }
 
 /// The windows in which a thread that writes and another one, on different CPUs, were at a line at
-/// once: a sample of one lies between two of the other. A line that one thread leaves before another
-/// comes to it has no such window, nor has one whose threads share a CPU. Where the line changes
-/// hands far less often than the same samples in any order would make it, threads take turns: they
-/// hold a lock, or work moves between them. The touches of one line come in time order.
+/// once: samples of one lie within a stay of the other. A line that one thread leaves before another
+/// comes to it has no such window, nor has one whose threads share a CPU. Where threads come back in
+/// turns, each staying for long before the next one comes, they hold a lock, or work moves between
+/// them. The touches of one line come in time order.
 pub fn meetings(touches: &[Touch]) -> Meetings {
     let samples: Vec<Sample> =
         touches.chunk_by(|a, b| a.position == b.position).map(Sample::of).collect();
-    let windows = samples
-        .chunk_by(|a, b| window_of(a.time) == window_of(b.time))
-        .filter(|samples| is_interleaved(samples))
-        .filter_map(Window::of);
-    let (mut in_turns, mut contended): (Vec<_>, Vec<_>) = windows.partition(Window::is_in_turns);
-    // Few samples in each may be enough in all.
-    let sum = Window {
-        hand_overs: contended.iter().map(|window| window.hand_overs).sum(),
-        expected_hand_overs: contended.iter().map(|window| window.expected_hand_overs).sum(),
-        ..Window::default()
-    };
-    if sum.is_in_turns() {
-        in_turns.append(&mut contended);
-        in_turns.sort_by_key(|window| window.number);
+    let mut meetings = Meetings::default();
+    for samples in samples.chunk_by(|a, b| window_of(a.time) == window_of(b.time)) {
+        let window = Window {
+            number: window_of(samples[0].time),
+            samples: samples.len() as u64,
+            writes: samples.iter().filter(|sample| sample.writes).count() as u64,
+        };
+        // Whoever comes back after another was there has met it, in turns if not at once.
+        if has_met(samples, LONG_GAP) {
+            meetings.contended.push(window);
+        } else if has_met(samples, u64::MAX) {
+            meetings.in_turns.push(window);
+        }
     }
-    Meetings { contended, in_turns }
-}
-
-impl Default for Window {
-    fn default() -> Self {
-        Self { number: 0, samples: 0, writes: 0, hand_overs: 0, expected_hand_overs: 0.0 }
-    }
+    meetings
 }
 
 /// One sample at the line, whatever it does there.
@@ -105,75 +95,72 @@ impl Sample {
     }
 }
 
-impl Window {
-    fn of(samples: &[Sample]) -> Option<Self> {
-        let mut of_thread: FxHashMap<u32, f64> = FxHashMap::default();
-        for sample in samples {
-            *of_thread.entry(sample.thread).or_default() += 1.0;
-        }
-        let is_hand_over =
-            |pair: &&[Sample]| pair[0].thread != pair[1].thread && pair[0].cpu != pair[1].cpu;
-        // Of all orders, a pair of neighbours is of two threads in (n² - Σ nᵢ²) / n (n - 1) of them, and
-        // there are n - 1 pairs.
-        let all = samples.len() as f64;
-        let same: f64 = of_thread.values().map(|count| count * count).sum();
-        Some(Self {
-            number: window_of(samples.first()?.time),
-            samples: samples.len() as u64,
-            writes: samples.iter().filter(|sample| sample.writes).count() as u64,
-            hand_overs: samples.windows(2).filter(is_hand_over).count() as u64,
-            expected_hand_overs: (all * all - same) / all,
-        })
-    }
-
-    fn is_in_turns(&self) -> bool {
-        self.expected_hand_overs >= ENOUGH_EXPECTED
-            && (self.hand_overs as f64) < self.expected_hand_overs * SHARE_OF_TURNS
-    }
-}
-
-/// A thread's stay at the line, from its first to its last sample.
+/// A thread's stay at the line, from one of its samples to a later one.
+#[derive(Debug, Clone, Copy)]
 struct Stay {
     first: usize,
     last: usize,
     /// The one CPU it was on; `None` if it was on several.
     cpu: Option<Cpu>,
+    /// Whether the thread writes, be it in another stay.
     writes: bool,
 }
 
-/// Whether a sample lies within the stay of another thread that was on another CPU, and one of the two
-/// writes.
-fn is_interleaved(samples: &[Sample]) -> bool {
-    let mut stays: FxHashMap<u32, Stay> = FxHashMap::default();
-    for (index, sample) in samples.iter().enumerate() {
-        // What is not known to have been elsewhere proves nothing.
-        let Some(cpu) = sample.cpu else { continue };
-        stays
-            .entry(sample.thread)
-            .and_modify(|stay| {
-                stay.last = index;
-                stay.writes |= sample.writes;
-                stay.cpu = stay.cpu.filter(|known| *known == cpu);
-            })
-            .or_insert(Stay { first: index, last: index, cpu: Some(cpu), writes: sample.writes });
+/// Whether enough samples of one thread lie within stays of others that were on other CPUs, and one of
+/// the two writes.
+fn has_met(samples: &[Sample], long_gap: u64) -> bool {
+    // What is not known to have been elsewhere proves nothing.
+    let mut of_thread: FxHashMap<u32, Vec<usize>> = FxHashMap::default();
+    for (index, sample) in samples.iter().enumerate().filter(|(_, sample)| sample.cpu.is_some()) {
+        of_thread.entry(sample.thread).or_default().push(index);
     }
+    if of_thread.len() < 2 {
+        return false;
+    }
+    let mut stays: Vec<Option<Stay>> = vec![None; samples.len()];
+    for own in of_thread.values() {
+        for (stay, indices) in stays_of(samples, own, long_gap) {
+            indices.iter().for_each(|index| stays[*index] = Some(stay));
+        }
+    }
+    let mut inside: FxHashMap<u32, u64> = FxHashMap::default();
     let mut under_way = UnderWay::default();
-    for (index, sample) in samples.iter().enumerate() {
-        let (Some(cpu), Some(own)) = (sample.cpu, stays.get(&sample.thread)) else { continue };
+    for (index, (sample, stay)) in samples.iter().zip(&stays).enumerate() {
+        let (Some(cpu), Some(own)) = (sample.cpu, stay) else { continue };
         // A stay is under way between its ends, not at them.
         if own.first < index && index == own.last {
             under_way.change(own, -1);
         }
-        let is_inside = own.first < index && index < own.last;
-        let others = under_way.elsewhere(cpu, is_inside.then_some(own));
+        let is_between = own.first < index && index < own.last;
+        let others = under_way.elsewhere(cpu, is_between.then_some(own));
         if others.writers > 0 || own.writes && others.threads > 0 {
-            return true;
+            *inside.entry(sample.thread).or_default() += 1;
         }
         if own.first == index && index < own.last {
             under_way.change(own, 1);
         }
     }
-    false
+    inside.iter().any(|(thread, inside)| {
+        of_thread.get(thread).is_some_and(|all| inside.saturating_mul(ONE_OF) >= all.len() as u64)
+    })
+}
+
+/// Cuts the samples of one thread where they are far apart; each stay with its samples.
+fn stays_of<'o>(samples: &[Sample], own: &'o [usize], long_gap: u64) -> Vec<(Stay, &'o [usize])> {
+    let gap = |pair: &[usize]| samples[pair[1]].time.0.saturating_sub(samples[pair[0]].time.0);
+    let mut gaps: Vec<u64> = own.windows(2).map(gap).collect();
+    gaps.sort_unstable();
+    let usual = gaps.get(gaps.len() / 2).copied().unwrap_or(0);
+    let limit = usual.saturating_mul(long_gap);
+    let writes = own.iter().any(|index| samples[*index].writes);
+    own.chunk_by(|a, b| gap(&[*a, *b]) <= limit)
+        .map(|indices| {
+            let (first, last) = (indices[0], indices[indices.len() - 1]);
+            let cpu = samples[first].cpu;
+            let is_on_one = indices.iter().all(|index| samples[*index].cpu == cpu);
+            (Stay { first, last, cpu: cpu.filter(|_| is_on_one), writes }, indices)
+        })
+        .collect()
 }
 
 /// The stays that are under way: all, and those on one CPU alone.
@@ -295,10 +282,8 @@ mod tests {
             .map(|(tid, ms)| touch(tid, tid, ms, Direction::Store))
             .to_vec();
         touches.insert(2, touches[1]);
-        let window = meetings(&touches).contended[0];
-        assert_eq!((window.samples, window.writes, window.hand_overs), (3, 3, 2));
-        // (3² - 2² - 1²) / 3
-        assert!((window.expected_hand_overs - 4.0 / 3.0).abs() < 1e-9);
+        let window = Window { number: 0, samples: 3, writes: 3 };
+        assert_eq!(meetings(&touches).contended, [window]);
     }
 
     /// Two threads, each busy for so many ms, then the other.
@@ -313,28 +298,39 @@ mod tests {
 
     #[test]
     fn turns_are_no_contention() {
-        for length in [5, 20] {
+        for length in [4, 5, 20] {
             let meetings = meetings(&turns(length));
             assert!(meetings.contended.is_empty(), "turns of {length} ms");
             assert_eq!(meetings.in_turns.len(), 4, "turns of {length} ms");
         }
         assert_eq!(meetings(&turns(1)).contended.len(), 4, "as fast as samples come");
+        // Each is there for half of the time, and both for a quarter.
+        let halves: Vec<Touch> = (0..400)
+            .flat_map(|ms| {
+                let is_there = [ms / 10 % 2 == 0, ms / 20 % 2 == 0];
+                [0, 1].map(|thread| (is_there[thread as usize], thread, ms))
+            })
+            .filter(|(is_there, ..)| *is_there)
+            .map(|(_, thread, ms)| {
+                let mut touch = touch(thread, thread, ms, Direction::ReadModifyWrite);
+                touch.position.ordinal = ms * 2 + u64::from(thread);
+                touch
+            })
+            .collect();
+        assert_eq!(meetings(&halves).contended.len(), 4);
     }
 
-    /// Windows with a few samples each say together what none says alone.
+    /// A thread that is seldom seen stays for longer than one that always is.
     #[test]
-    fn rare_turns_add_up() {
-        let threads = [1, 1, 1, 1, 2, 2, 2, 2, 1];
-        let touches = |windows: u64| -> Vec<Touch> {
-            let of_window = |window| {
-                let times = (0..).map(move |number| window * 100 + number * 10);
-                threads.iter().zip(times).map(|(tid, ms)| touch(*tid, *tid, ms, Direction::Store))
-            };
-            (0..windows).flat_map(of_window).collect()
-        };
-        // 2 hand-overs, and (9² - 5² - 4²) / 9 = 4.4 are expected.
-        assert_eq!(meetings(&touches(1)).contended.len(), 1, "that may be chance");
-        let many = meetings(&touches(20));
-        assert_eq!((many.contended.len(), many.in_turns.len()), (0, 20));
+    fn seldom_is_not_in_turns() {
+        let reader = (0..100).map(|ms| touch(1, 0, ms, Direction::Load));
+        let writer = [7, 31, 38, 77].map(|ms| {
+            let mut touch = touch(2, 1, ms, Direction::Store);
+            touch.position.ordinal += 1000;
+            touch
+        });
+        let mut touches: Vec<Touch> = reader.chain(writer).collect();
+        touches.sort_by_key(|touch| touch.time);
+        assert_eq!(meetings(&touches).contended.len(), 1);
     }
 }
