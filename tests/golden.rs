@@ -110,3 +110,35 @@ fn the_line_names_its_code_and_lines() {
     });
     assert_eq!(found, expected);
 }
+
+/// A filter chooses whose time is counted; the thread that the chosen one contends with stays in view.
+#[test]
+fn a_filter_leaves_the_other_side_in_view() {
+    let report = |options: &[&str]| -> serde_json::Value {
+        let output = Command::cargo_bin("hitm")
+            .expect("the program")
+            .current_dir(testdata("two_counters"))
+            .args(["report", "-i", "two_counters.data", "--symfs", "root", "--format", "json"])
+            .args(options)
+            .output()
+            .expect("it runs");
+        serde_json::from_slice(&output.stdout).expect("JSON")
+    };
+    let (all, one) = (report(&[]), report(&["--tid", "9864"]));
+    let accesses = |json: &serde_json::Value| -> Vec<(u64, u64)> {
+        let accesses = json["lines"][0]["accesses"].as_array().expect("accesses");
+        let number = |value: &serde_json::Value| value.as_u64().expect("a number");
+        accesses.iter().map(|it| (number(&it["offset"]), number(&it["samples"]))).collect()
+    };
+    assert_eq!(accesses(&all), [(0, 203), (8, 222)]);
+    assert_eq!(accesses(&one), accesses(&all));
+    let line = &one["lines"][0];
+    assert_eq!((&line["samples"], &line["verdict"]), (&203.into(), &serde_json::Value::Null));
+    let waited = |json: &serde_json::Value, at: usize| {
+        json["lines"][0]["accesses"][at]["waited"].as_f64().expect("a count")
+    };
+    assert_eq!((waited(&one, 0), waited(&one, 1)), (waited(&all, 0), 0.0));
+    assert!(
+        one["summary"]["detection_floor"].as_f64() > all["summary"]["detection_floor"].as_f64()
+    );
+}

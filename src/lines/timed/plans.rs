@@ -74,6 +74,20 @@ struct Function {
     number: usize,
 }
 
+/// Whose code addresses are: an image's, or a process's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Home {
+    Image(u64),
+    Process(Pid),
+}
+
+fn home_of(key: &CodeKey) -> Home {
+    match key {
+        CodeKey::Image(object, _) => Home::Image(*object),
+        CodeKey::Process(pid, _) => Home::Process(*pid),
+    }
+}
+
 impl Plans {
     /// Makes the plans of a recording's samples of user code.
     pub fn of(
@@ -85,18 +99,17 @@ impl Plans {
             sampled_code(recording, identity).into_iter().collect();
         sampled.sort_unstable_by_key(|(key, _)| *key);
 
-        // One function serves all its addresses: known ones are found by object and address.
+        // One function serves all its addresses: known ones are found by home and address.
         let mut functions: Vec<LoadedFunction> = Vec::new();
-        let mut known: FxHashMap<Option<u64>, BTreeMap<u64, Function>> = FxHashMap::default();
+        let mut known: FxHashMap<Home, BTreeMap<u64, Function>> = FxHashMap::default();
         let mut wanted: Vec<Result<(usize, u64), Loss>> = Vec::with_capacity(sampled.len());
         let mut biases: FxHashMap<Option<u32>, u64> = FxHashMap::default();
         for (key, code) in &sampled {
-            let object = match key {
-                CodeKey::Image(object, _) => Some(*object),
-                CodeKey::Process(..) => None,
+            let by_address = known.entry(home_of(key)).or_default();
+            let bias = match key {
+                CodeKey::Image(..) => biases.get(&code.mapping).copied(),
+                CodeKey::Process(..) => Some(0),
             };
-            let by_address = known.entry(object).or_default();
-            let bias = biases.get(&code.mapping).copied().filter(|_| object.is_some());
             let found = bias.and_then(|bias| {
                 let address = code.code.0.wrapping_sub(bias);
                 let (_, function) = by_address.range(..=address).next_back()?;
@@ -108,7 +121,7 @@ impl Plans {
                     let address = code.code.0.wrapping_sub(function.load_bias);
                     biases.insert(code.mapping, function.load_bias);
                     let number = functions.len();
-                    if function.starts_at_boundary && object.is_some() {
+                    if function.starts_at_boundary {
                         let end = function.address.saturating_add(function.bytes.len() as u64);
                         by_address.insert(function.address, Function { end, number });
                     }
@@ -151,16 +164,12 @@ impl Plans {
 /// instruction is sure of no sample at all: what is often made is seen for sure when it is, and a way
 /// out of a loop that is still to come is hardly ever taken.
 fn with_counts(plans: Vec<(Plan, u64)>, sampled: &[(CodeKey, SampledCode)]) -> Vec<PlannedCode> {
-    let home = |key: &CodeKey| match key {
-        CodeKey::Image(object, _) => (true, *object),
-        CodeKey::Process(pid, _) => (false, u64::from(pid.0)),
-    };
     let is_certain = |access: &&PlannedAccess| access.certainty == Certainty::Certain;
     let sure: FxHashSet<_> = plans
         .iter()
         .zip(sampled)
         .flat_map(|((plan, _), (key, _))| {
-            plan.accesses.iter().filter(is_certain).map(|access| (home(key), access.code))
+            plan.accesses.iter().filter(is_certain).map(|access| (home_of(key), access.code))
         })
         .collect();
     let counts = |plan: &Plan, key: &CodeKey| {
@@ -168,7 +177,7 @@ fn with_counts(plans: Vec<(Plan, u64)>, sampled: &[(CodeKey, SampledCode)]) -> V
         accesses
             .map(|access| {
                 is_certain(&access)
-                    || access.place == Place::Before && !sure.contains(&(home(key), access.code))
+                    || access.place == Place::Before && !sure.contains(&(home_of(key), access.code))
             })
             .collect()
     };

@@ -1,7 +1,7 @@
 // Truth: nothing is contended. Each thread follows a pointer to itself, which overwrites the register that
-// had its address, and then computes for 400 instructions without memory. Just after the load a sample
-// has lost the address; in the middle there is no operand within reach; just before the next load its address
-// is known: all three outcomes of a sample.
+// had its address, and then computes for 200 instructions without memory, twice in each turn of its loop.
+// Just after a load a sample has lost the address; in the middle there is no operand within reach; just
+// before the second load its address is known: all three outcomes of a sample.
 #include "truth.h"
 
 static struct {
@@ -15,7 +15,11 @@ static NOINLINE uint64_t follow(void *pointer)
 	while (!stopped()) {
 		uint64_t steps = STEPS;
 		__asm__ volatile("1: mov (%0), %0\n"
-				 ".rept 400\n"
+				 ".rept 200\n"
+				 "add $1, %1\n"
+				 ".endr\n"
+				 "mov (%0), %0\n"
+				 ".rept 200\n"
 				 "add $1, %1\n"
 				 ".endr\n"
 				 "sub $1, %2\n"
