@@ -51,16 +51,17 @@ programs! {
 }
 
 fn check(name: &str, build: Build, mode: &str, expectation: fn(&Outcome)) {
-    let Some(_turn) = Turn::wait() else { return };
-    let Some(program) = Program::build(name, build) else { return };
-    // On one CPU all programs do the same: take turns.
-    let seconds = match (name, mode) {
-        (_, "pinned") => "0.6",
-        // Interrupts are taken where a string instruction has done 64 bytes: few show at the first line.
-        ("copies", "string") => "4",
-        _ => SECONDS,
-    };
-    expectation(&program.outcome(seconds, mode));
+    Turn::take(|| {
+        let Some(program) = Program::build(name, build) else { return };
+        // On one CPU all programs do the same: take turns.
+        let seconds = match (name, mode) {
+            (_, "pinned") => "0.6",
+            // Interrupts are taken where a string instruction has done 64 bytes: few show at the first line.
+            ("copies", "string") => "4",
+            _ => SECONDS,
+        };
+        expectation(&program.outcome(seconds, mode));
+    });
 }
 
 fn found(outcome: &Outcome) {
@@ -98,55 +99,58 @@ fn nothing(outcome: &Outcome) {
 /// lost, said to be, and nothing is made up for them.
 #[test]
 fn gathers_are_lost_and_counted() {
-    let Some(_turn) = Turn::wait() else { return };
-    let Some(program) = Program::build("gather", Build::C) else { return };
-    let outcome = program.outcome(SECONDS, "contended");
-    if outcome.said.remarks.iter().any(|remark| remark == "no avx2") {
-        skipped("gathers take AVX2");
-        return;
-    }
-    assert!(outcome.lines().is_empty(), "{}: {}", outcome.name, outcome.report["lines"]);
-    // The reader's thread is half of the samples; those at its look at the flag are few.
-    let (lost, samples) = (outcome.unresolved("vector_index"), outcome.samples());
-    assert!(lost * 100 > samples * 30, "{lost} of {samples} samples are lost to gathers");
-    assert_eq!(outcome.lost_samples(), lost, "{}", outcome.report["unresolved"]);
+    Turn::take(|| {
+        let Some(program) = Program::build("gather", Build::C) else { return };
+        let outcome = program.outcome(SECONDS, "contended");
+        if outcome.said.remarks.iter().any(|remark| remark == "no avx2") {
+            skipped("gathers take AVX2");
+            return;
+        }
+        assert!(outcome.lines().is_empty(), "{}: {}", outcome.name, outcome.report["lines"]);
+        // The reader's thread is half of the samples; those at its look at the flag are few.
+        let (lost, samples) = (outcome.unresolved("vector_index"), outcome.samples());
+        assert!(lost * 100 > samples * 30, "{lost} of {samples} samples are lost to gathers");
+        assert_eq!(outcome.lost_samples(), lost, "{}", outcome.report["unresolved"]);
+    });
 }
 
 /// Resolved, nothing within reach, lost: a program with all three.
 #[test]
 fn three_outcomes_of_a_sample() {
-    let Some(_turn) = Turn::wait() else { return };
-    let Some(program) = Program::build("outcomes", Build::C) else { return };
-    let outcome = program.outcome(SECONDS, "private");
-    outcome.assert_nothing();
-    let counts = [
-        outcome.summary("resolved"),
-        outcome.unresolved("overwritten"),
-        outcome.summary("no_operand"),
-    ];
-    // 40 of some 400 instructions are as far as decoding goes to either side.
-    for count in counts {
-        assert!(count * 100 > outcome.samples() * 5, "{counts:?} of {}", outcome.samples());
-    }
-    assert_eq!(outcome.lost_samples(), outcome.unresolved("overwritten"));
+    Turn::take(|| {
+        let Some(program) = Program::build("outcomes", Build::C) else { return };
+        let outcome = program.outcome(SECONDS, "private");
+        outcome.assert_nothing();
+        let counts = [
+            outcome.summary("resolved"),
+            outcome.unresolved("overwritten"),
+            outcome.summary("no_operand"),
+        ];
+        // 40 of some 400 instructions are as far as decoding goes to either side.
+        for count in counts {
+            assert!(count * 100 > outcome.samples() * 5, "{counts:?} of {}", outcome.samples());
+        }
+        assert_eq!(outcome.lost_samples(), outcome.unresolved("overwritten"));
+    });
 }
 
 /// The outcomes add up to all samples.
 #[test]
 fn outcomes_add_up() {
-    let Some(_turn) = Turn::wait() else { return };
-    let programs = [
-        ("spinlock", "contended"),
-        ("gather", "contended"),
-        ("copies", "padded"),
-        ("outcomes", "private"),
-    ];
-    for (name, mode) in programs {
-        let Some(program) = Program::build(name, Build::C) else { return };
-        let outcome = program.outcome("0.5", mode);
-        let parts = ["resolved", "no_operand", "in_kernel"];
-        let sum: u64 = parts.iter().map(|part| outcome.summary(part)).sum();
-        let sum = sum + outcome.lost_samples();
-        assert_eq!(sum, outcome.samples(), "{}: {}", outcome.name, outcome.report["summary"]);
-    }
+    Turn::take(|| {
+        let programs = [
+            ("spinlock", "contended"),
+            ("gather", "contended"),
+            ("copies", "padded"),
+            ("outcomes", "private"),
+        ];
+        for (name, mode) in programs {
+            let Some(program) = Program::build(name, Build::C) else { return };
+            let outcome = program.outcome("0.5", mode);
+            let parts = ["resolved", "no_operand", "in_kernel"];
+            let sum: u64 = parts.iter().map(|part| outcome.summary(part)).sum();
+            let sum = sum + outcome.lost_samples();
+            assert_eq!(sum, outcome.samples(), "{}: {}", outcome.name, outcome.report["summary"]);
+        }
+    });
 }

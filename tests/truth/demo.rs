@@ -4,23 +4,24 @@ use crate::record::{Turn, hitm};
 
 #[test]
 fn shows_one_line_and_what_padding_gains() {
-    let Some(_turn) = Turn::wait() else { return };
-    let output = hitm().args(["demo", "--seconds", "1"]).output().expect("hitm runs");
-    let error = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{error}");
-    let text = String::from_utf8(output.stdout).expect("UTF-8");
-    assert!(text.contains("Contention on 1 cache line took"), "{text}");
-    // The first two fields have threads on every machine.
-    for thread in ["requests", "bytes"] {
-        assert!(text.contains(thread), "no thread {thread}: {text}");
-    }
-    for place in ["0x0  rmw      8", "0x8  rmw      8"] {
-        assert!(text.contains(place), "no {place:?}: {text}");
-    }
-    let gain = text
-        .rsplit_once("count ")
-        .and_then(|(_, gain)| gain.split_once(" times as ")?.0.parse::<f64>().ok());
-    assert!(gain.is_some_and(|gain| gain > 0.0), "the end says no speed-up: {text}");
+    Turn::take(|| {
+        let output = hitm().args(["demo", "--seconds", "1"]).output().expect("hitm runs");
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{error}");
+        let text = String::from_utf8(output.stdout).expect("UTF-8");
+        assert!(text.contains("Contention on 1 cache line took"), "{text}");
+        // The first two fields have threads on every machine.
+        for thread in ["requests", "bytes"] {
+            assert!(text.contains(thread), "no thread {thread}: {text}");
+        }
+        for place in ["0x0  rmw      8", "0x8  rmw      8"] {
+            assert!(text.contains(place), "no {place:?}: {text}");
+        }
+        let gain = text
+            .rsplit_once("count ")
+            .and_then(|(_, gain)| gain.split_once(" times as ")?.0.parse::<f64>().ok());
+        assert!(gain.is_some_and(|gain| gain > 0.0), "the end says no speed-up: {text}");
+    });
 }
 
 #[test]

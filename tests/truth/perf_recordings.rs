@@ -22,53 +22,58 @@ fn recorded_by_perf(name: &str, build: Build, mode: &str, options: &[&str]) -> O
 
 #[test]
 fn same_findings() {
-    let Some(_turn) = Turn::wait() else { return };
-    let programs = [
-        ("atomic_counters", Build::C, Standing::Claimed),
-        ("plain_stores", Build::C, Standing::Claimed),
-        ("heap_structs", Build::Stripped, Standing::Claimed),
-        ("library", Build::Library, Standing::Claimed),
-        ("rust_heap", Build::Rust, Standing::Claimed),
-        ("store_then_lock", Build::C, Standing::Suspected),
-    ];
-    for (name, build, standing) in programs {
-        let options = ["--sample-cpu", REGISTERS];
-        let Some(outcome) = recorded_by_perf(name, build, "contended", &options) else { return };
-        outcome.assert_found(standing);
-        let Some(outcome) = recorded_by_perf(name, build, "padded", &options) else { return };
-        outcome.assert_nothing();
-    }
+    Turn::take(|| {
+        let programs = [
+            ("atomic_counters", Build::C, Standing::Claimed),
+            ("plain_stores", Build::C, Standing::Claimed),
+            ("heap_structs", Build::Stripped, Standing::Claimed),
+            ("library", Build::Library, Standing::Claimed),
+            ("rust_heap", Build::Rust, Standing::Claimed),
+            ("store_then_lock", Build::C, Standing::Suspected),
+        ];
+        for (name, build, standing) in programs {
+            let options = ["--sample-cpu", REGISTERS];
+            let Some(outcome) = recorded_by_perf(name, build, "contended", &options) else {
+                return;
+            };
+            outcome.assert_found(standing);
+            let Some(outcome) = recorded_by_perf(name, build, "padded", &options) else { return };
+            outcome.assert_nothing();
+        }
+    });
 }
 
 /// Whether two threads ran on different CPUs is not known: that is said, and nothing claimed.
 #[test]
 fn without_the_cpu() {
-    let Some(_turn) = Turn::wait() else { return };
-    let outcome = recorded_by_perf("atomic_counters", Build::C, "contended", &[REGISTERS]);
-    let Some(outcome) = outcome else { return };
-    assert!(outcome.lines().is_empty(), "{}", outcome.report["lines"]);
-    assert_warning(&outcome, "CPU");
-    assert!(outcome.summary("resolved") > 300, "{}", outcome.report["summary"]);
+    Turn::take(|| {
+        let outcome = recorded_by_perf("atomic_counters", Build::C, "contended", &[REGISTERS]);
+        let Some(outcome) = outcome else { return };
+        assert!(outcome.lines().is_empty(), "{}", outcome.report["lines"]);
+        assert_warning(&outcome, "CPU");
+        assert!(outcome.summary("resolved") > 300, "{}", outcome.report["summary"]);
+    });
 }
 
 /// Without registers there are no accesses at all: that is an error with the remedy.
 #[test]
 fn without_registers() {
-    let Some(_turn) = Turn::wait() else { return };
-    let Some(program) = Program::build("atomic_counters", Build::C) else { return };
-    let mut command = Command::new("perf");
-    command.args(["record", "-q", "-e", "cpu-clock", "--sample-cpu", "-o"]);
-    command.arg(program.recording()).arg("--").args(program.command("0.2", "contended"));
-    let Ok(recorded) = command.output() else {
-        skipped("there is no perf");
-        return;
-    };
-    assert!(recorded.status.success(), "{}", String::from_utf8_lossy(&recorded.stderr));
-    let output = hitm().args(["report", "-i"]).arg(program.recording()).output();
-    let output = output.expect("hitm runs");
-    let error = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(2), "{error}");
-    assert!(error.contains("cpu-clock") && error.contains("--user-regs"), "{error}");
+    Turn::take(|| {
+        let Some(program) = Program::build("atomic_counters", Build::C) else { return };
+        let mut command = Command::new("perf");
+        command.args(["record", "-q", "-e", "cpu-clock", "--sample-cpu", "-o"]);
+        command.arg(program.recording()).arg("--").args(program.command("0.2", "contended"));
+        let Ok(recorded) = command.output() else {
+            skipped("there is no perf");
+            return;
+        };
+        assert!(recorded.status.success(), "{}", String::from_utf8_lossy(&recorded.stderr));
+        let output = hitm().args(["report", "-i"]).arg(program.recording()).output();
+        let output = output.expect("hitm runs");
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{error}");
+        assert!(error.contains("cpu-clock") && error.contains("--user-regs"), "{error}");
+    });
 }
 
 fn assert_warning(outcome: &Outcome, about: &str) {

@@ -15,21 +15,34 @@ use crate::support::skipped::skipped;
 /// How long programs run unless a test needs more.
 pub const SECONDS: &str = "1";
 
+/// So often a run is looked at until what it shows is right. What is claimed of samples is claimed of
+/// chance: a machine that stops a CPU for most of a second shows no contention in it. What is wrong by
+/// its nature is wrong each time.
+const ATTEMPTS: usize = 3;
+
 /// Holds the machine: no two programs are measured at once, not even of two test runs.
-pub struct Turn(#[expect(dead_code, reason = "held, not used: the lock goes with it")] File);
+pub struct Turn;
 
 impl Turn {
-    /// Waits for it; `None`, and said aloud, where nothing can be contended.
-    pub fn wait() -> Option<Self> {
+    /// Waits for it, and does what a test does; says so aloud where nothing can be contended, and where
+    /// it takes another attempt.
+    pub fn take(test: impl Fn()) {
         let cpus = std::thread::available_parallelism().expect("the number of CPUs").get();
         if cpus < 2 {
             skipped("contention takes two CPUs");
-            return None;
+            return;
         }
         let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("truth.lock");
         let file = File::create(path).expect("the lock's file");
         file.lock().expect("the lock");
-        Some(Self(file))
+        for attempt in 1..=ATTEMPTS {
+            let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(&test));
+            let Err(panic) = outcome else { return };
+            if attempt == ATTEMPTS {
+                std::panic::resume_unwind(panic);
+            }
+            eprintln!("attempt {attempt} of {ATTEMPTS} went wrong");
+        }
     }
 }
 

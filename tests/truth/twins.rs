@@ -34,33 +34,34 @@ const PROGRAMS: [(&str, Build, &str, &str); 22] = [
 #[ignore = "a measurement: half a minute to itself, on an idle machine"]
 fn speed_up() {
     const PAIRS: usize = 11;
-    let Some(_turn) = Turn::wait() else { return };
-    println!("| program | first thread | second thread | together | range |");
-    println!("| --- | --- | --- | --- | --- |");
-    for (name, build, contended, padded) in PROGRAMS {
-        let Some(program) = Program::build(name, build) else { return };
-        // Names sort as the program prints them or not; pairs are by name, so it does not matter.
-        let mut ratios = [Vec::new(), Vec::new(), Vec::new()];
-        for _ in 0..PAIRS {
-            let work = |mode: &str| -> Vec<f64> {
-                program.run("0.3", mode).work.values().map(|steps| *steps as f64).collect()
-            };
-            let (slow, fast) = (work(contended), work(padded));
-            ratios[0].push(fast[0] / slow[0]);
-            ratios[1].push(fast[1] / slow[1]);
-            ratios[2].push((fast[0] + fast[1]) / (slow[0] + slow[1]));
+    Turn::take(|| {
+        println!("| program | first thread | second thread | together | range |");
+        println!("| --- | --- | --- | --- | --- |");
+        for (name, build, contended, padded) in PROGRAMS {
+            let Some(program) = Program::build(name, build) else { return };
+            // Names sort as the program prints them or not; pairs are by name, so it does not matter.
+            let mut ratios = [Vec::new(), Vec::new(), Vec::new()];
+            for _ in 0..PAIRS {
+                let work = |mode: &str| -> Vec<f64> {
+                    program.run("0.3", mode).work.values().map(|steps| *steps as f64).collect()
+                };
+                let (slow, fast) = (work(contended), work(padded));
+                ratios[0].push(fast[0] / slow[0]);
+                ratios[1].push(fast[1] / slow[1]);
+                ratios[2].push((fast[0] + fast[1]) / (slow[0] + slow[1]));
+            }
+            for ratio in &mut ratios {
+                ratio.sort_by(f64::total_cmp);
+            }
+            let [first, second, both] = &ratios;
+            println!(
+                "| {name} | {:.2} | {:.2} | {:.2} | {:.2} … {:.2} |",
+                first[PAIRS / 2],
+                second[PAIRS / 2],
+                both[PAIRS / 2],
+                both[0],
+                both[PAIRS - 1]
+            );
         }
-        for ratio in &mut ratios {
-            ratio.sort_by(f64::total_cmp);
-        }
-        let [first, second, both] = &ratios;
-        println!(
-            "| {name} | {:.2} | {:.2} | {:.2} | {:.2} … {:.2} |",
-            first[PAIRS / 2],
-            second[PAIRS / 2],
-            both[PAIRS / 2],
-            both[0],
-            both[PAIRS - 1]
-        );
-    }
+    });
 }
