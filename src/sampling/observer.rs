@@ -7,6 +7,7 @@ use std::io;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use super::held_files::HeldFiles;
 use super::program_filter::ProgramFilter;
 use super::synthesis::Written;
 use crate::kernel::{page_size, read_process_memory, robust_list_of};
@@ -38,6 +39,7 @@ pub(super) struct Observer {
     /// Ranges of code that is in no file, by process.
     without_file: FxHashMap<u32, Vec<(u64, u64)>>,
     captured: FxHashSet<(u32, u64)>,
+    held: HeldFiles,
     wanted_pages: Vec<(u32, u64)>,
     /// Threads whose base is not known yet, and how often they were asked.
     wanted_bases: FxHashMap<(u32, u32), u8>,
@@ -64,6 +66,7 @@ impl Observer {
             attr: *attr,
             without_file: FxHashMap::default(),
             captured: FxHashSet::default(),
+            held: HeldFiles::default(),
             wanted_pages: Vec::new(),
             wanted_bases: FxHashMap::default(),
             known_threads: FxHashSet::default(),
@@ -88,8 +91,9 @@ impl Observer {
         let code = process.mappings.iter().filter(|it| it.protection & PROT_EXEC != 0);
         for mapping in code {
             self.filter.add_mapping(pid, &mapping.name);
+            let range = (mapping.start, mapping.end);
+            self.held.add_mapping(pid, range, mapping.offset, &mapping.name);
             if is_without_file(&mapping.name) {
-                let range = (mapping.start, mapping.end);
                 self.without_file.entry(pid).or_default().push(range);
             }
         }
@@ -143,6 +147,7 @@ impl Observer {
                 {
                     self.filter.add_mapping(mmap.pid, mmap.name);
                     let range = (mmap.start, mmap.start.saturating_add(mmap.length));
+                    self.held.add_mapping(mmap.pid, range, mmap.page_offset, mmap.name);
                     let ranges = self.without_file.entry(mmap.pid).or_default();
                     ranges.retain(|known| known.1 <= range.0 || range.1 <= known.0);
                     if is_without_file(mmap.name) {
@@ -156,10 +161,11 @@ impl Observer {
             RecordType::FORK => {
                 if let Ok(task) = Task::decode(&mut cursor) {
                     self.latest = self.latest.max(task.time);
-                    if task.pid != task.ppid
-                        && let Some(ranges) = self.without_file.get(&task.ppid).cloned()
-                    {
-                        self.without_file.insert(task.pid, ranges);
+                    if task.pid != task.ppid {
+                        self.held.fork(task.ppid, task.pid);
+                        if let Some(ranges) = self.without_file.get(&task.ppid).cloned() {
+                            self.without_file.insert(task.pid, ranges);
+                        }
                     }
                     self.filter.add_child(&task);
                     self.add_thread(task.pid, task.tid);
@@ -172,6 +178,8 @@ impl Observer {
                     self.filter.remove(&task);
                     if task.pid == task.tid {
                         self.without_file.remove(&task.pid);
+                        self.held.forget(task.pid);
+                        self.captured.retain(|(pid, _)| *pid != task.pid);
                     }
                 }
             }
@@ -181,6 +189,7 @@ impl Observer {
                     const MISC_COMM_EXEC: u16 = 1 << 13;
                     if misc & MISC_COMM_EXEC != 0 {
                         self.without_file.remove(&comm.pid);
+                        self.held.forget(comm.pid);
                         self.known_threads.remove(&(comm.pid, comm.tid));
                         self.filter.forget_program(comm.pid);
                     }
@@ -235,6 +244,7 @@ impl Observer {
             return true;
         }
         self.add_thread(pid, tid);
+        self.held.sampled(pid, self.latest, ip);
         let is_without = |ranges: &Vec<(u64, u64)>| {
             ranges.iter().any(|(start, end)| (*start..*end).contains(&ip))
         };
@@ -248,6 +258,11 @@ impl Observer {
             }
         }
         true
+    }
+
+    /// The sampled code of files that are gone by now, to be asked for when all is recorded.
+    pub(super) fn code_of_gone_files(&mut self) -> Vec<Fact> {
+        self.held.of_gone_files()
     }
 
     /// Reads what is wanted from the processes, as far as they still have it.

@@ -5,6 +5,7 @@ use std::os::fd::AsFd;
 
 use super::clock::jittered_period;
 use super::error::SamplingError;
+use super::held_files::MAX_FILES;
 use super::refusal::{Asked, explain};
 use super::resources::{default_data_pages, lockable_bytes};
 use super::sampler::{Concession, PlannedEvent, Role, SamplerKind, SamplerPlan};
@@ -325,7 +326,7 @@ fn for_target(plan: &SamplerPlan, found: &Found, options: &OpenOptions) -> Sampl
 
 fn check_open_files(plan: &SamplerPlan, threads: u64, cpus: u64) -> Result<(), SamplingError> {
     let needed = plan.events.len() as u64 * threads * cpus + OTHER_FILES;
-    let limit = set_open_file_limit(needed)
+    let limit = set_open_file_limit(needed + MAX_FILES as u64)
         .map_err(|cause| SamplingError::System { what: "the limit of open files", cause })?;
     if limit < needed {
         return Err(SamplingError::OpenFiles { needed, threads, cpus, limit });

@@ -207,6 +207,7 @@ impl<'m> Recorder<'m> {
                 return Err(error);
             }
         };
+        self.write(&mut output, &observer.code_of_gone_files())?;
         let lost = self.write_lost(&mut output)?;
         features.sample_time = observer.times;
         let size = output.finish(&features)?;
@@ -397,9 +398,13 @@ impl<'m> Recorder<'m> {
         output: &mut Output,
         observer: &mut Observer,
     ) -> Result<(), SamplingError> {
+        self.write(output, &observer.facts())
+    }
+
+    fn write(&self, output: &mut Output, facts: &[Fact]) -> Result<(), SamplingError> {
         let id = self.opened.events.first().map_or(0, |event| event.id);
-        for fact in observer.facts() {
-            let change = match &fact {
+        for fact in facts {
+            let change = match fact {
                 Fact::Base(base) => EventChange::ThreadBase(*base),
                 Fact::Code { pid, time, address, bytes } => EventChange::Code(CapturedCode {
                     pid: *pid,
