@@ -15,6 +15,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use super::Failure;
 use super::sampling_options::SamplingOptions;
 use hitm::kernel::send_signal;
+use hitm::render::{counted, grouped};
 use hitm::sampling::{
     End, RecordOptions, Recorded, Recorder, SamplerPlan, SamplingError, Target, ThisKernel, choose,
     first_that_opens,
@@ -115,22 +116,25 @@ impl Recording {
         };
         let kib = recorded.size.div_ceil(1024);
         eprintln!(
-            "hitm: {} samples ({kib} KiB){place}{end}; sampled with {}",
-            recorded.samples, self.plan.reason
+            "hitm: {} ({} KiB){place}{end}; sampled with {}",
+            counted(recorded.samples, "sample"),
+            grouped(kib),
+            self.plan.reason
         );
         if recorded.dropped > 0 {
-            eprintln!("hitm: {} samples of other programs were dropped", recorded.dropped);
+            let samples = counted(recorded.dropped, "sample");
+            eprintln!("hitm: dropped {samples} of other programs");
         }
         if recorded.lost > 0 {
             eprintln!(
-                "hitm: {} records were lost: give larger buffers (-m 512) or a lower rate (-F)",
-                recorded.lost
+                "hitm: lost {}: give larger buffers (-m 512) or a lower rate (-F)",
+                counted(recorded.lost, "record")
             );
         }
         if recorded.throttled > 0 {
             eprintln!(
-                "hitm: the kernel throttled sampling {} times: give a lower rate (-F)",
-                recorded.throttled
+                "hitm: the kernel throttled sampling {}: give a lower rate (-F)",
+                counted(recorded.throttled, "time")
             );
         }
         for note in &self.plan.notes {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::observer::Fact;
+use super::fact::Fact;
 use crate::kernel::page_size;
 use crate::perf_data::CapturedCode;
 

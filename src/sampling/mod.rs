@@ -6,6 +6,7 @@ mod choose;
 mod clock;
 mod diagnosis;
 mod error;
+mod fact;
 mod held_files;
 mod ibs;
 mod machine_features;

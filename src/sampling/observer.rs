@@ -7,6 +7,7 @@ use std::io;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use super::fact::Fact;
 use super::held_files::HeldFiles;
 use super::program_filter::ProgramFilter;
 use super::synthesis::Written;
@@ -15,13 +16,6 @@ use crate::perf_data::{
     ByteOrder, CapturedCode, Comm, Cursor, EventAttr, MISC_MMAP_DATA, Mmap, RECORD_HEADER_SIZE,
     RecordType, SampleFormat, Task, ThreadBase,
 };
-
-/// A fact that is written besides the kernel's records.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Fact {
-    Base(ThreadBase),
-    Code { pid: u32, time: u64, address: u64, bytes: Vec<u8> },
-}
 
 /// So many pages of code are captured at most: a JIT may make more than anyone reads.
 const MAX_CAPTURED_PAGES: usize = 16_384;

@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use rustc_hash::FxHashMap;
 
 use super::error::SamplingError;
+use super::fact::Fact;
 use super::machine_features::describe_machine;
-use super::observer::{Fact, Observer};
+use super::observer::Observer;
 use super::open::{OpenOptions, Opened, open};
 use super::output::Output;
 use super::program_filter::ProgramFilter;

@@ -178,6 +178,6 @@ fn samples_of_other_programs_can_be_left_out() {
     assert!(samples_with(&[]).0 >= 2);
     let (programs, said) = samples_with(&["--only-exe", "*/other"]);
     assert_eq!(programs, 1);
-    assert!(said.contains("samples of other programs were dropped"), "{said}");
+    assert!(said.contains("of other programs") && said.contains("dropped"), "{said}");
     assert_eq!(samples_with(&["--comm", "bus?"]).0, 1);
 }

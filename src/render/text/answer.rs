@@ -3,7 +3,8 @@
 use std::io::{self, Write};
 
 use super::TextStyle;
-use super::layout::{WIDTH, counted, grouped, painted, percent, wrapped};
+use super::layout::{WIDTH, painted, wrapped};
+use crate::render::{counted, grouped, percent};
 use crate::report::Report;
 use crate::report::model::{Grade, Line};
 

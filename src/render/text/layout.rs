@@ -1,4 +1,4 @@
-//! Numbers, paragraphs and tables within 100 columns.
+//! Paragraphs and tables within 100 columns.
 
 use std::io::{self, Write};
 
@@ -12,19 +12,6 @@ pub(super) const WIDTH: usize = 100;
 /// Text in a colour, where colours are wanted.
 pub(super) fn painted(style: &TextStyle, code: &str, text: &str) -> String {
     if style.colour { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
-}
-
-/// A share of 0 to 1, in percent.
-pub(super) fn percent(share: f64) -> String {
-    match share * 100.0 {
-        small if small < 0.95 => format!("{small:.2} %"),
-        percent => format!("{percent:.1} %"),
-    }
-}
-
-/// So many of something.
-pub(super) fn counted(count: u64, word: &str) -> String {
-    format!("{} {word}{}", grouped(count), if count == 1 { "" } else { "s" })
 }
 
 /// A table without lines.
@@ -63,27 +50,12 @@ pub(super) fn wrapped(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// Digits in groups of three.
-pub(super) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(' ');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn numbers_and_words_are_laid_out() {
-        assert_eq!(grouped(1_234_567), "1 234 567");
-        assert_eq!(grouped(12), "12");
+    fn words_are_wrapped() {
         assert_eq!(wrapped("aa bb cc", 5), ["aa bb", "cc"]);
         assert_eq!(wrapped("aaaaaaa b", 5), ["aaaaaaa", "b"]);
     }

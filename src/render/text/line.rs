@@ -6,8 +6,9 @@ use comfy_table::{ColumnConstraint, Table, Width};
 
 use super::TextStyle;
 use super::answer::sentence;
-use super::layout::{WIDTH, align_right, grouped, new_table, painted, wrapped, write_table};
+use super::layout::{WIDTH, align_right, new_table, painted, wrapped, write_table};
 use crate::render::clean::{clean, keep_end, keep_start};
+use crate::render::grouped;
 use crate::report::model::{Access, Line};
 
 /// So many accesses of a line are shown unless asked for all.

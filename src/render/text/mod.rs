@@ -7,12 +7,11 @@ mod line;
 use std::io::{self, Write};
 
 use answer::{answer, heading};
-use layout::{
-    WIDTH, align_right, counted, grouped, new_table, painted, percent, wrapped, write_table,
-};
+use layout::{WIDTH, align_right, new_table, painted, wrapped, write_table};
 use line::show_line;
 
 use super::clean::{clean, keep_start};
+use super::{counted, grouped, percent};
 use crate::report::Report;
 use crate::report::model::{RecordingFacts, SourceCount};
 
