@@ -4,12 +4,14 @@
 //! order, and in parallel.
 
 mod address_space;
+mod cores;
 mod ids;
 mod mapping;
 mod overlay;
 mod processes;
 mod thread_bases;
 
+pub use cores::Cores;
 pub use ids::{Cpu, Node, Pid, Tid, Time};
 pub use mapping::{Mapping, MemoryKind, ObjectId};
 pub use processes::{Processes, SpaceId};

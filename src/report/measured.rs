@@ -1,5 +1,6 @@
 //! The report of a recording with memory samples.
 
+use super::confidence::{EXPECTED_LOADS, Unseen};
 use super::describe::{Counted, Describe, Site, facts};
 use super::error::ReportError;
 use super::model::{
@@ -41,12 +42,16 @@ pub(super) fn measured_report(
     let contended_lines = lines.iter().filter(|line| line.contended > 0).count() as u64;
     lines.truncate(limit.unwrap_or(usize::MAX));
 
+    let loads = survey.totals.load;
+    let unseen = Unseen::of(session, survey.times, loads, survey.totals.ld_noadrs);
     let mut names = session.names();
     let describe = Describe { session, identity: &identity };
     let listed: Vec<Line> = lines
         .iter()
         .enumerate()
-        .map(|(index, line)| listed_line(&describe, index, line, contended_in_all, &mut names))
+        .map(|(index, line)| {
+            listed_line(&describe, index, line, contended_in_all, &unseen, &mut names)
+        })
         .collect();
     Ok(Report {
         schema: SCHEMA.0,
@@ -85,6 +90,7 @@ pub(super) fn measured_report(
             no_operand: survey.unparsable.nr_entries,
             lost: session.lost(),
             in_kernel: survey.in_kernel,
+            detection_floor: unseen.floor(EXPECTED_LOADS, loads),
             contended_loads: contended_in_all,
             contended_lines,
             ..Summary::default()
@@ -128,6 +134,7 @@ fn listed_line(
     index: usize,
     line: &ContendedLine,
     all: u64,
+    unseen: &Unseen,
     names: &mut Names<'_>,
 ) -> Line {
     let (readers, writers) = line.readers_and_writers();
@@ -141,7 +148,7 @@ fn listed_line(
         grade: Grade::Measured,
         verdict: None,
         reason: None,
-        confidence: None,
+        confidence: (line.contended > 0).then(|| unseen.confidence(&[line.contended as f64])),
         samples: line.samples,
         contended_loads: line.contended,
         contended_cycles: (line.contended_cycles > 0).then_some(line.contended_cycles),

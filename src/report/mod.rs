@@ -4,6 +4,7 @@ mod build;
 mod c2c;
 mod callers;
 mod code_source;
+mod confidence;
 mod describe;
 mod error;
 mod measured;

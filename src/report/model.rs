@@ -148,7 +148,8 @@ pub struct Line {
     pub verdict: Option<&'static str>,
     /// Why.
     pub reason: Option<String>,
-    /// How sure; not decided yet.
+    /// How sure that is, 0 to 1: how likely it is that what was seen is on average at least half as much,
+    /// for a suspect half of that, less what no sample shows. `None` where nothing is claimed.
     pub confidence: Option<f64>,
     /// Loads and stores.
     pub samples: u64,
@@ -404,7 +405,8 @@ pub struct Summary {
     pub contention_high: Option<f64>,
     /// The part of that which is at suspects.
     pub suspects_high: Option<f64>,
-    /// The smallest share that would have been seen.
+    /// The smallest share that would have been seen in 95 of 100 runs: of the sampled time that waiting
+    /// for one line took, or of the sampled loads that another cache served.
     pub detection_floor: Option<f64>,
     /// Samples that are loads or stores with an address; with the clock those with at least one access
     /// near, of which all that they may have waited for are known.
@@ -426,6 +428,8 @@ pub struct Summary {
     pub suspects: u64,
     /// Lines that threads use in turns, from clock samples.
     pub in_turns: u64,
+    /// Lines that hardware threads of one core use at once, from clock samples.
+    pub on_one_core: u64,
 }
 
 /// Accesses that could not be placed, by reason.

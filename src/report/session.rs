@@ -10,7 +10,8 @@ use crate::lines::{Filter, Identity, LineSize, Survey, SurveyOptions};
 use crate::perf_data::{
     AttrFlags, Damage, Event, Lost, LostSamples, RecordType, Recording, SampleType,
 };
-use crate::process::{Cpu, Node, Processes};
+use crate::process::{Cores, Cpu, Node, Processes};
+use crate::system::parse_cpu_list;
 
 /// What a report is about, and where its names come from.
 #[derive(Debug, Clone)]
@@ -55,6 +56,7 @@ pub(super) struct Session<'r, 'a> {
     pub(super) line_size: LineSize,
     pub(super) line_size_is_known: bool,
     pub(super) node_of_cpu: FxHashMap<Cpu, Node>,
+    pub(super) cores: Cores,
 }
 
 impl<'r, 'a> Session<'r, 'a> {
@@ -71,6 +73,7 @@ impl<'r, 'a> Session<'r, 'a> {
             node_of_cpu: nodes
                 .flat_map(|node| node.cpus.iter().map(|&cpu| (Cpu(cpu), Node(node.id))))
                 .collect(),
+            cores: cores(recording),
         }
     }
 
@@ -236,4 +239,10 @@ impl<'r, 'a> Session<'r, 'a> {
         let mmap_data = |event: &Event| event.attr.flags.contains(AttrFlags::MMAP_DATA);
         self.recording.events().iter().any(mmap_data)
     }
+}
+
+/// The machine's cores, as far as the recording tells them.
+fn cores(recording: &Recording<'_>) -> Cores {
+    let topology = recording.features().cpu_topology.iter();
+    Cores::new(topology.flat_map(|it| &it.cores).filter_map(|list| parse_cpu_list(list).ok()))
 }

@@ -3,6 +3,7 @@
 use rustc_hash::FxHashMap;
 
 use super::code_source::ImageCodeSource;
+use super::confidence::{EXPECTED_WAITING, Unseen};
 use super::describe::{Counted, Describe, Site, facts};
 use super::error::ReportError;
 use super::model::{
@@ -20,10 +21,6 @@ use crate::lines::timed::{
 use crate::lines::{Identity, LineKey, SortKey};
 use crate::perf_data::{AttrFlags, Event};
 use crate::process::ThreadBases;
-
-/// A line needs five waiting samples to be a finding. With 9.2 expected, five or more come in 95 of
-/// 100 runs (Poisson).
-const EXPECTED_FOR_A_FINDING: f64 = 9.2;
 
 /// Lines by where time went.
 pub(super) fn timed_report(
@@ -52,16 +49,17 @@ pub(super) fn timed_report(
     let mut lines = lines(session, &identity, &touches, &picked, can_claim);
     let totals = Totals::of(&lines);
     if !session.options.show_all {
-        lines.retain(|line| line.evidence().is_some_and(|it| it != Evidence::Turns));
+        lines.retain(|line| line.evidence().is_some_and(Evidence::is_claim));
     }
     lines.sort_by_cached_key(|line| line.rank(sort));
     lines.truncate(limit.unwrap_or(usize::MAX));
 
+    let unseen = Unseen::of(session, survey.times, survey.accepted, survey.unresolved());
     let describe = Describe { session, identity: &identity };
     let listed: Vec<Line> = lines
         .iter()
         .enumerate()
-        .map(|(index, line)| listed_line(&describe, index, line, &survey, &mut names))
+        .map(|(index, line)| listed_line(&describe, index, line, &survey, &unseen, &mut names))
         .collect();
     let on_listed: u64 = lines.iter().map(|line| line.samples).sum();
     let on_all: u64 = survey.lines.values().map(|line| u64::from(line.samples)).sum();
@@ -90,7 +88,7 @@ pub(super) fn timed_report(
             contention_low: Some(0.0),
             contention_high: Some(share_of(&survey, totals.findings_high + totals.suspects_high)),
             suspects_high: Some(share_of(&survey, totals.suspects_high)),
-            detection_floor: detection_floor(session, &survey),
+            detection_floor: detection_floor(session, &survey, &unseen),
             resolved: survey.resolved,
             no_operand: survey.no_operand,
             lost: survey.unresolved(),
@@ -98,10 +96,11 @@ pub(super) fn timed_report(
             contended_lines: totals.findings,
             suspects: totals.suspects.len() as u64,
             in_turns: totals.in_turns,
+            on_one_core: totals.on_one_core,
             ..Summary::default()
         },
         unresolved: unresolved(&survey),
-        warnings: warnings(session, &survey, &totals.suspects, &names),
+        warnings: warnings(session, &survey, &totals, &names),
     })
 }
 
@@ -117,7 +116,7 @@ fn lines(
     let mut rests_on_paths = vec![false; picked.len()];
     for of_line in touches.all().chunk_by(|a, b| a.line == b.line) {
         let number = of_line[0].line as usize;
-        let mut found = counting_touches(of_line);
+        let mut found = counting_touches(of_line, &session.cores);
         if can_claim {
             (meetings[number], rests_on_paths[number]) = (found.meetings, found.rests_on_paths);
         }
@@ -151,6 +150,7 @@ struct Totals {
     suspects: Vec<Evidence>,
     suspects_high: f64,
     in_turns: u64,
+    on_one_core: u64,
 }
 
 impl Totals {
@@ -167,7 +167,8 @@ impl Totals {
                     totals.suspects_high += line.weight_high();
                 }
                 Some(Evidence::Turns) => totals.in_turns += 1,
-                None => {}
+                Some(Evidence::OneCore) => totals.on_one_core += 1,
+                Some(Evidence::OneCpu) | None => {}
             }
         }
         totals
@@ -179,6 +180,7 @@ fn listed_line(
     index: usize,
     line: &TimedLine,
     survey: &TimedSurvey,
+    unseen: &Unseen,
     names: &mut Names<'_>,
 ) -> Line {
     let (readers, writers) = line.readers_and_writers();
@@ -196,10 +198,10 @@ fn listed_line(
             Some(Evidence::Waiting) => None,
             Some(Evidence::Presence(_) | Evidence::Path) => Some("possible"),
             Some(Evidence::Turns) => Some("migrating"),
-            None => Some("none"),
+            Some(Evidence::OneCore | Evidence::OneCpu) | None => Some("none"),
         },
         reason: reason(line),
-        confidence: None,
+        confidence: confidence(line, unseen),
         samples: line.samples,
         contended_loads: 0,
         contended_cycles: None,
@@ -221,6 +223,18 @@ fn listed_line(
         pairs: Vec::new(),
         advice: Vec::new(),
         gain: None,
+    }
+}
+
+/// How sure it is that threads met at a line and waited for it, or, for a suspect, that they met there
+/// while one wrote.
+fn confidence(line: &TimedLine, unseen: &Unseen) -> Option<f64> {
+    let samples = line.meetings.contended_samples() as f64;
+    let writes = line.contended_writes() as f64;
+    match line.evidence()? {
+        Evidence::Waiting => Some(unseen.confidence(&[samples, writes, line.waited])),
+        Evidence::Presence(_) | Evidence::Path => Some(unseen.suspicion(&[samples, writes])),
+        Evidence::Turns | Evidence::OneCore | Evidence::OneCpu => None,
     }
 }
 
@@ -257,6 +271,14 @@ fn reason(line: &TimedLine) -> Option<String> {
                                   before the next one comes, as those do that hold a lock: that is \
                                   no contention."
             .to_owned(),
+        Some(Evidence::OneCore) => {
+            "Threads use this line at once on hardware threads of one core, \
+                                    which share its caches: no line passes between them."
+                .to_owned()
+        }
+        Some(Evidence::OneCpu) => {
+            "Threads that share a CPU use this line, one at a time.".to_owned()
+        }
         None => "No two threads on different CPUs were seen at this line at once with one writing."
             .to_owned(),
     })
@@ -295,18 +317,20 @@ fn clocks<'s>(session: &'s Session<'_, '_>) -> impl Iterator<Item = &'s Event> {
     session.recording.events().iter().filter(|event| samples_the_clock(event))
 }
 
-/// The smallest share of the run's CPU time that waiting for one line must take to be found, but for
-/// 1 of 20 runs: from the samples taken, those lost and those that could not be resolved.
-fn detection_floor(session: &Session<'_, '_>, survey: &TimedSurvey) -> Option<f64> {
-    if survey.without_cpu > 0 || !session.recording.has_times() || survey.accepted == 0 {
+/// The smallest share of the sampled time that waiting for one line must take to be found; `None`
+/// where nothing can be claimed.
+fn detection_floor(
+    session: &Session<'_, '_>,
+    survey: &TimedSurvey,
+    unseen: &Unseen,
+) -> Option<f64> {
+    if survey.without_cpu > 0
+        || !session.recording.has_times()
+        || survey.resolved + survey.unresolved() == 0
+    {
         return None;
     }
-    let looked_at = survey.resolved + survey.unresolved();
-    let resolved = match looked_at {
-        0 => return None,
-        of => survey.resolved as f64 / of as f64,
-    };
-    Some((EXPECTED_FOR_A_FINDING / (survey.accepted as f64 * resolved).max(1e-9)).min(1.0))
+    unseen.floor(EXPECTED_WAITING, survey.accepted)
 }
 
 fn unresolved(survey: &TimedSurvey) -> Unresolved {
@@ -333,7 +357,7 @@ fn unresolved(survey: &TimedSurvey) -> Unresolved {
 fn warnings(
     session: &Session<'_, '_>,
     survey: &TimedSurvey,
-    suspects: &[Evidence],
+    totals: &Totals,
     names: &Names<'_>,
 ) -> Vec<Warning> {
     let mut warnings = session.damage(survey.malformed, survey.unknown_event);
@@ -353,7 +377,7 @@ fn warnings(
     let excludes_kernel = |event: &Event| event.attr.flags.contains(AttrFlags::EXCLUDE_KERNEL);
     warn_if(clocks(session).any(excludes_kernel), Warning::KernelNotSampled);
     warn_if(!session.has_data_mappings(), Warning::NoDataMappings);
-    let stores_only = Evidence::Presence(Lack::Loads);
+    let (stores_only, suspects) = (Evidence::Presence(Lack::Loads), &totals.suspects);
     warn_if(
         !suspects.is_empty(),
         Warning::Suspects {
@@ -361,6 +385,7 @@ fn warnings(
             are_stores_only: suspects.iter().all(|it| *it == stores_only),
         },
     );
+    warn_if(totals.on_one_core > 0, Warning::HardwareThreads { lines: totals.on_one_core });
     warnings.extend(session.gaps(survey.without_cpu == 0, names));
     warnings
 }

@@ -93,6 +93,11 @@ pub enum Warning {
         /// Whether nothing but stores was seen at each.
         are_stores_only: bool,
     },
+    /// Lines are used by hardware threads of one core.
+    HardwareThreads {
+        /// How many.
+        lines: u64,
+    },
     /// Names of code are missing.
     Names {
         /// Why.
@@ -122,6 +127,7 @@ impl Warning {
             Self::KernelNotSampled => "kernel-not-sampled",
             Self::NoDataMappings => "no-data-mappings",
             Self::Suspects { .. } => "suspects",
+            Self::HardwareThreads { .. } => "hardware-threads",
             Self::Names { .. } => "names",
         }
     }
@@ -191,6 +197,11 @@ impl Warning {
             Self::Suspects { lines, .. } => {
                 format!("{lines} lines are suspects only, for the reasons stated there")
             }
+            Self::HardwareThreads { lines } => format!(
+                "on {} hardware threads of one core meet, if the machine's topology is right: they share \
+                 its caches, so that no line passes between them",
+                if *lines == 1 { "1 line".to_owned() } else { format!("{lines} lines") }
+            ),
             Self::Names { problem } => problem.clone(),
         }
     }
@@ -218,6 +229,9 @@ impl Warning {
                 "compare run times with a build that pads them"
             }
             Self::Suspects { .. } => "record longer, or at a higher rate",
+            Self::HardwareThreads { .. } => {
+                "list them with --show-all; hitm doctor --self-test measures how far CPUs are apart"
+            }
             Self::NoLatency => "record with -W, as perf c2c record does",
             Self::AssumedLineSize { .. } => "give --line-size 64, 128 or 256",
             Self::NoLoads { .. } => {

@@ -6,11 +6,11 @@ use rustc_hash::FxHashMap;
 
 use super::blame::Blame;
 use super::touches::Touch;
-use super::windows::{Meetings, meetings};
+use super::windows::{Meetings, meetings, samples_in};
 use crate::access::{CodeAddress, Direction};
 use crate::lines::{CodeKey, Identity, LineAddress, LineOffset, SortKey, Threads};
 use crate::perf_data::SamplePosition;
-use crate::process::{Cpu, Pid, Tid, Time};
+use crate::process::{Cores, Cpu, Pid, Tid, Time};
 
 /// What a claim about a line rests on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -24,6 +24,10 @@ pub enum Evidence {
     Path,
     /// Threads on different CPUs were there, each for long before the next one came: no contention.
     Turns,
+    /// Threads were there at once on hardware threads of one core, which share its caches.
+    OneCore,
+    /// Threads that used it shared a CPU.
+    OneCpu,
 }
 
 /// What a suspicion lacks.
@@ -40,6 +44,11 @@ pub enum Lack {
 }
 
 impl Evidence {
+    /// Whether it makes a finding or a suspect.
+    pub fn is_claim(self) -> bool {
+        self == Self::Waiting || self.is_suspicion()
+    }
+
     /// Whether it makes a suspect: more would have to be seen to call the line contended.
     pub fn is_suspicion(self) -> bool {
         matches!(self, Self::Presence(_) | Self::Path)
@@ -127,12 +136,12 @@ pub struct Counting {
 
 /// The touches of a line that count: those that were certainly made where they show contention, and
 /// otherwise, if that would, those that may have been made too.
-pub fn counting_touches(touches: &[Touch]) -> Counting {
+pub fn counting_touches(touches: &[Touch], cores: &Cores) -> Counting {
     let certain: Vec<Touch> = touches.iter().copied().filter(|touch| touch.is_certain).collect();
     let has_enough = |meetings: &Meetings| meetings.contended_samples() >= MIN_SAMPLES;
-    let meetings_of_certain = meetings(&certain);
+    let meetings_of_certain = meetings(&certain, cores);
     if !has_enough(&meetings_of_certain) && certain.len() < touches.len() {
-        let meetings = meetings(touches);
+        let meetings = meetings(touches, cores);
         if has_enough(&meetings) {
             return Counting { touches: touches.to_vec(), meetings, rests_on_paths: true };
         }
@@ -196,9 +205,15 @@ impl TimedLine {
     /// What is known of contention here, if anything is.
     pub fn evidence(&self) -> Option<Evidence> {
         let samples = self.meetings.contended_samples();
-        let in_turns: u64 = self.meetings.in_turns.iter().map(|window| window.samples).sum();
+        let in_turns = samples_in(&self.meetings.in_turns);
         if samples < MIN_SAMPLES {
-            return (in_turns >= MIN_SAMPLES).then_some(Evidence::Turns);
+            let others = [
+                (&self.meetings.on_one_core, Evidence::OneCore),
+                (&self.meetings.in_turns, Evidence::Turns),
+                (&self.meetings.on_one_cpu, Evidence::OneCpu),
+            ];
+            let enough = others.into_iter().find(|other| samples_in(other.0) >= MIN_SAMPLES);
+            return enough.map(|other| other.1);
         }
         if self.rests_on_paths {
             return Some(Evidence::Path);
@@ -235,7 +250,7 @@ impl TimedLine {
         let class = match self.evidence() {
             Some(Evidence::Waiting) => 0,
             Some(Evidence::Presence(_) | Evidence::Path) => 1,
-            Some(Evidence::Turns) => 2,
+            Some(Evidence::Turns | Evidence::OneCore | Evidence::OneCpu) => 2,
             None => 3,
         };
         let address = (self.address, self.pid);

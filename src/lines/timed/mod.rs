@@ -9,6 +9,7 @@
 mod blame;
 mod line;
 mod plans;
+mod stays;
 mod survey;
 mod touches;
 mod windows;
@@ -18,4 +19,4 @@ pub use line::{Counting, Evidence, Lack, TimedLine, TimedSite, counting_touches}
 pub use plans::{CodeSource, LoadedFunction, PlannedCode, Plans, SampledCode};
 pub use survey::{TimedOptions, TimedSummary, TimedSurvey};
 pub use touches::{Role, Touch, Touches};
-pub use windows::{Meetings, WINDOW_NS, Window, meetings};
+pub use windows::{Meetings, WINDOW_NS, Window, meetings, samples_in};

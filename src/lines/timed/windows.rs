@@ -1,21 +1,12 @@
 //! The stretches of time in which threads on different CPUs interleaved on a line.
 
-use rustc_hash::FxHashMap;
-
+use super::stays::{LONG_GAP, Sample, has_met};
 use super::touches::Touch;
-use crate::process::{Cpu, Time};
+use crate::process::{Cores, Cpu, Time};
 
 /// How long a window is, ns. Hand-overs that are faster than the sampling period cannot be told from
 /// simultaneity, so threads count as simultaneous when they meet in one window.
 pub const WINDOW_NS: u64 = 100_000_000;
-
-/// A thread stays at a line while its samples there follow each other within so many times their usual
-/// distance.
-const LONG_GAP: u64 = 3;
-
-/// Threads are at a line at once if at least one of so many samples of one of them lies within a stay
-/// of another.
-const ONE_OF: u64 = 4;
 
 /// A stretch of time in which threads met at a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -36,174 +27,60 @@ pub fn window_of(time: Time) -> u64 {
 /// How threads meet at a line.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Meetings {
-    /// Windows in which threads were there at once.
+    /// Windows in which threads were there at once, on different cores.
     pub contended: Vec<Window>,
+    /// Windows in which they were there at once on hardware threads of one core.
+    pub on_one_core: Vec<Window>,
     /// Windows in which several were there, each for long before the next one came.
     pub in_turns: Vec<Window>,
+    /// Windows in which several shared one CPU.
+    pub on_one_cpu: Vec<Window>,
+}
+
+/// Samples in windows.
+pub fn samples_in(windows: &[Window]) -> u64 {
+    windows.iter().map(|window| window.samples).sum()
 }
 
 impl Meetings {
     /// Samples in windows with contention.
     pub fn contended_samples(&self) -> u64 {
-        self.contended.iter().map(|window| window.samples).sum()
+        samples_in(&self.contended)
     }
 }
 
-/// The windows in which a thread that writes and another one, on different CPUs, were at a line at
+/// The windows in which a thread that writes and another one, on different cores, were at a line at
 /// once: samples of one lie within a stay of the other. A line that one thread leaves before another
-/// comes to it has no such window, nor has one whose threads share a CPU. Where threads come back in
-/// turns, each staying for long before the next one comes, they hold a lock, or work moves between
-/// them. The touches of one line come in time order.
-pub fn meetings(touches: &[Touch]) -> Meetings {
+/// comes to it has no such window. Where threads come back in turns, each staying for long before the
+/// next one comes, they hold a lock, or work moves between them; where they share a core or a CPU, no
+/// line passes. The touches of one line come in time order.
+pub fn meetings(touches: &[Touch], cores: &Cores) -> Meetings {
     let samples: Vec<Sample> =
         touches.chunk_by(|a, b| a.position == b.position).map(Sample::of).collect();
     let mut meetings = Meetings::default();
-    for samples in samples.chunk_by(|a, b| window_of(a.time) == window_of(b.time)) {
+    for on_cpus in samples.chunk_by(|a, b| window_of(a.time) == window_of(b.time)) {
         let window = Window {
-            number: window_of(samples[0].time),
-            samples: samples.len() as u64,
-            writes: samples.iter().filter(|sample| sample.writes).count() as u64,
+            number: window_of(on_cpus[0].time),
+            samples: on_cpus.len() as u64,
+            writes: on_cpus.iter().filter(|sample| sample.writes).count() as u64,
         };
+        let place = |of: &dyn Fn(&Sample, Cpu) -> Cpu| -> Vec<Sample> {
+            let at = |it: &Sample| Sample { cpu: it.cpu.map(|cpu| of(it, cpu)), ..*it };
+            on_cpus.iter().map(at).collect()
+        };
+        let on_cores = place(&|_, cpu| cores.first_of(cpu));
         // Whoever comes back after another was there has met it, in turns if not at once.
-        if has_met(samples, LONG_GAP) {
+        if has_met(&on_cores, LONG_GAP) {
             meetings.contended.push(window);
-        } else if has_met(samples, u64::MAX) {
+        } else if cores.have_siblings() && has_met(on_cpus, LONG_GAP) {
+            meetings.on_one_core.push(window);
+        } else if has_met(&on_cores, u64::MAX) {
             meetings.in_turns.push(window);
+        } else if has_met(&place(&|sample, _| Cpu(sample.thread)), u64::MAX) {
+            meetings.on_one_cpu.push(window);
         }
     }
     meetings
-}
-
-/// One sample at the line, whatever it does there.
-#[derive(Debug, Clone, Copy)]
-struct Sample {
-    time: Time,
-    thread: u32,
-    cpu: Option<Cpu>,
-    writes: bool,
-}
-
-impl Sample {
-    fn of(touches: &[Touch]) -> Self {
-        let first = &touches[0];
-        Self {
-            time: first.time,
-            thread: first.tid.0,
-            cpu: first.cpu,
-            writes: touches.iter().any(|touch| touch.direction.writes()),
-        }
-    }
-}
-
-/// A thread's stay at the line, from one of its samples to a later one.
-#[derive(Debug, Clone, Copy)]
-struct Stay {
-    first: usize,
-    last: usize,
-    /// The one CPU it was on; `None` if it was on several.
-    cpu: Option<Cpu>,
-    /// Whether the thread writes, be it in another stay.
-    writes: bool,
-}
-
-/// Whether enough samples of one thread lie within stays of others that were on other CPUs, and one of
-/// the two writes.
-fn has_met(samples: &[Sample], long_gap: u64) -> bool {
-    // What is not known to have been elsewhere proves nothing.
-    let mut of_thread: FxHashMap<u32, Vec<usize>> = FxHashMap::default();
-    for (index, sample) in samples.iter().enumerate().filter(|(_, sample)| sample.cpu.is_some()) {
-        of_thread.entry(sample.thread).or_default().push(index);
-    }
-    if of_thread.len() < 2 {
-        return false;
-    }
-    let mut stays: Vec<Option<Stay>> = vec![None; samples.len()];
-    for own in of_thread.values() {
-        for (stay, indices) in stays_of(samples, own, long_gap) {
-            indices.iter().for_each(|index| stays[*index] = Some(stay));
-        }
-    }
-    let mut inside: FxHashMap<u32, u64> = FxHashMap::default();
-    let mut under_way = UnderWay::default();
-    for (index, (sample, stay)) in samples.iter().zip(&stays).enumerate() {
-        let (Some(cpu), Some(own)) = (sample.cpu, stay) else { continue };
-        // A stay is under way between its ends, not at them.
-        if own.first < index && index == own.last {
-            under_way.change(own, -1);
-        }
-        let is_between = own.first < index && index < own.last;
-        let others = under_way.elsewhere(cpu, is_between.then_some(own));
-        if others.writers > 0 || own.writes && others.threads > 0 {
-            *inside.entry(sample.thread).or_default() += 1;
-        }
-        if own.first == index && index < own.last {
-            under_way.change(own, 1);
-        }
-    }
-    inside.iter().any(|(thread, inside)| {
-        of_thread.get(thread).is_some_and(|all| inside.saturating_mul(ONE_OF) >= all.len() as u64)
-    })
-}
-
-/// Cuts the samples of one thread where they are far apart; each stay with its samples.
-fn stays_of<'o>(samples: &[Sample], own: &'o [usize], long_gap: u64) -> Vec<(Stay, &'o [usize])> {
-    let gap = |pair: &[usize]| samples[pair[1]].time.0.saturating_sub(samples[pair[0]].time.0);
-    let mut gaps: Vec<u64> = own.windows(2).map(gap).collect();
-    gaps.sort_unstable();
-    let usual = gaps.get(gaps.len() / 2).copied().unwrap_or(0);
-    let limit = usual.saturating_mul(long_gap);
-    let writes = own.iter().any(|index| samples[*index].writes);
-    own.chunk_by(|a, b| gap(&[*a, *b]) <= limit)
-        .map(|indices| {
-            let (first, last) = (indices[0], indices[indices.len() - 1]);
-            let cpu = samples[first].cpu;
-            let is_on_one = indices.iter().all(|index| samples[*index].cpu == cpu);
-            (Stay { first, last, cpu: cpu.filter(|_| is_on_one), writes }, indices)
-        })
-        .collect()
-}
-
-/// The stays that are under way: all, and those on one CPU alone.
-#[derive(Default)]
-struct UnderWay {
-    all: Count,
-    on_cpu: FxHashMap<Cpu, Count>,
-}
-
-/// Stays, and those of threads that write.
-#[derive(Clone, Copy, Default)]
-struct Count {
-    threads: i64,
-    writers: i64,
-}
-
-impl UnderWay {
-    fn change(&mut self, stay: &Stay, by: i64) {
-        self.all.add(stay, by);
-        if let Some(cpu) = stay.cpu {
-            self.on_cpu.entry(cpu).or_default().add(stay, by);
-        }
-    }
-
-    /// Those that were on another CPU than this one, without the sample's own.
-    fn elsewhere(&self, cpu: Cpu, own: Option<&Stay>) -> Count {
-        let here = self.on_cpu.get(&cpu).copied().unwrap_or_default();
-        let mut count = Count {
-            threads: self.all.threads - here.threads,
-            writers: self.all.writers - here.writers,
-        };
-        if let Some(own) = own.filter(|own| own.cpu != Some(cpu)) {
-            count.add(own, -1);
-        }
-        count
-    }
-}
-
-impl Count {
-    fn add(&mut self, stay: &Stay, by: i64) {
-        self.threads += by;
-        self.writers += if stay.writes { by } else { 0 };
-    }
 }
 
 #[cfg(test)]
@@ -238,10 +115,15 @@ mod tests {
         }
     }
 
+    /// Every CPU is a core.
+    fn apart(touches: &[Touch]) -> Meetings {
+        meetings(touches, &Cores::default())
+    }
+
     fn contended(touches: &[(u32, u32, u64, Direction)]) -> Vec<u64> {
         let touches: Vec<_> =
             touches.iter().map(|&(tid, cpu, ms, what)| touch(tid, cpu, ms, what)).collect();
-        meetings(&touches).contended.iter().map(|window| window.number).collect()
+        apart(&touches).contended.iter().map(|window| window.number).collect()
     }
 
     #[test]
@@ -271,9 +153,9 @@ mod tests {
     fn touches_without_a_cpu_prove_nothing() {
         let mut touches = [(1, 10), (2, 20), (1, 30), (2, 40)]
             .map(|(tid, ms)| touch(tid, tid, ms, Direction::Store));
-        assert_eq!(meetings(&touches).contended.len(), 1);
+        assert_eq!(apart(&touches).contended.len(), 1);
         touches.iter_mut().for_each(|touch| touch.cpu = None);
-        assert_eq!(meetings(&touches), Meetings::default());
+        assert_eq!(apart(&touches), Meetings::default());
     }
 
     #[test]
@@ -283,7 +165,7 @@ mod tests {
             .to_vec();
         touches.insert(2, touches[1]);
         let window = Window { number: 0, samples: 3, writes: 3 };
-        assert_eq!(meetings(&touches).contended, [window]);
+        assert_eq!(apart(&touches).contended, [window]);
     }
 
     /// Two threads, each busy for so many ms, then the other.
@@ -299,11 +181,11 @@ mod tests {
     #[test]
     fn turns_are_no_contention() {
         for length in [4, 5, 20] {
-            let meetings = meetings(&turns(length));
+            let meetings = apart(&turns(length));
             assert!(meetings.contended.is_empty(), "turns of {length} ms");
             assert_eq!(meetings.in_turns.len(), 4, "turns of {length} ms");
         }
-        assert_eq!(meetings(&turns(1)).contended.len(), 4, "as fast as samples come");
+        assert_eq!(apart(&turns(1)).contended.len(), 4, "as fast as samples come");
         // Each is there for half of the time, and both for a quarter.
         let halves: Vec<Touch> = (0..400)
             .flat_map(|ms| {
@@ -317,7 +199,7 @@ mod tests {
                 touch
             })
             .collect();
-        assert_eq!(meetings(&halves).contended.len(), 4);
+        assert_eq!(apart(&halves).contended.len(), 4);
     }
 
     /// A thread that is seldom seen stays for longer than one that always is.
@@ -331,6 +213,28 @@ mod tests {
         });
         let mut touches: Vec<Touch> = reader.chain(writer).collect();
         touches.sort_by_key(|touch| touch.time);
-        assert_eq!(meetings(&touches).contended.len(), 1);
+        assert_eq!(apart(&touches).contended.len(), 1);
+    }
+
+    #[test]
+    fn threads_of_one_core_or_one_cpu_pass_no_line() {
+        let both = |second: u32| -> Vec<Touch> {
+            let of = |ms: u64| {
+                let (thread, cpu) = if ms.is_multiple_of(2) { (1, 0) } else { (2, second) };
+                touch(thread, cpu, ms, Direction::ReadModifyWrite)
+            };
+            (0..90).map(of).collect()
+        };
+        let cores = Cores::new([vec![0, 4], vec![1, 5]]);
+        let lengths = |touches: &[Touch]| {
+            let found = meetings(touches, &cores);
+            [found.contended, found.on_one_core, found.in_turns, found.on_one_cpu]
+                .map(|of| of.len())
+        };
+        assert_eq!(lengths(&both(5)), [1, 0, 0, 0]);
+        assert_eq!(lengths(&both(4)), [0, 1, 0, 0]);
+        assert_eq!(lengths(&both(0)), [0, 0, 0, 1]);
+        // What the machine does not tell is not assumed.
+        assert_eq!(apart(&both(4)).contended.len(), 1);
     }
 }

@@ -39,28 +39,27 @@ fn timed_answer(report: &Report) -> String {
     let summary = &report.summary;
     let high = summary.contention_high.unwrap_or_default();
     let of_suspects = summary.suspects_high.unwrap_or_default();
-    let most = percent((high - of_suspects).max(0.0));
+    let cost = between(summary.contention_low, (high - of_suspects).max(0.0));
     let lines = |count: u64| counted(count, "cache line");
     match (summary.contended_lines, summary.suspects, summary.detection_floor) {
         (0, 0, None) => {
             "These samples do not tell whether lines are contended; the warnings say why."
                 .to_owned()
         }
-        (0, 0, Some(floor)) => format!(
-            "No contention seen; waiting for a line for more than {} of this run would have been.",
-            percent(floor)
-        ),
+        (0, 0, Some(floor)) => {
+            format!("No contention above {} of {}.", percent(floor), sampled_time(report))
+        }
         (0, suspects, _) => format!(
             "No waiting for contended lines seen; {} may be contended (at most {} of CPU time).",
             lines(suspects),
             percent(of_suspects)
         ),
         (findings, 0, _) => {
-            format!("Contention on {} took up to {most} of this run's CPU time.", lines(findings))
+            format!("Contention on {} costs {cost} of this run's CPU time.", lines(findings))
         }
         (findings, suspects, _) => format!(
-            "Contention on {} took up to {most} of this run's CPU time; {} more may be contended \
-             (at most {}).",
+            "Contention on {} costs {cost} of this run's CPU time; {} more may be contended (at \
+             most {}).",
             lines(findings),
             lines(suspects),
             percent(of_suspects)
@@ -68,11 +67,36 @@ fn timed_answer(report: &Report) -> String {
     }
 }
 
+/// What was looked into: all of the time, or that outside the kernel.
+fn sampled_time(report: &Report) -> String {
+    const MENTIONED: f64 = 0.01;
+    let in_kernel = report.summary.in_kernel as f64 / report.recording.accepted.max(1) as f64;
+    if in_kernel < MENTIONED {
+        return "this run's CPU time".to_owned();
+    }
+    format!("this run's CPU time; the kernel's {} of it were not looked into", percent(in_kernel))
+}
+
+/// An interval of shares.
+fn between(low: Option<f64>, high: f64) -> String {
+    match low {
+        Some(low) if low > 0.0 => format!("between {} and {}", percent(low), percent(high)),
+        _ => format!("up to {}", percent(high)),
+    }
+}
+
 fn measured_answer(report: &Report, loads: u64) -> String {
     let (contended, lines) = (report.summary.contended_loads, report.summary.contended_lines);
     match (loads, contended) {
         (0, _) => "No loads were sampled, so contention cannot be measured.".to_owned(),
-        (loads, 0) => format!("No contention seen in {} sampled loads.", grouped(loads)),
+        (loads, 0) => match report.summary.detection_floor {
+            Some(floor) => format!(
+                "No contention above {} of loads: none of {} came from another CPU's cache.",
+                percent(floor),
+                counted(loads, "sampled load"),
+            ),
+            None => format!("No contention seen in {}.", counted(loads, "sampled load")),
+        },
         (loads, contended) => format!(
             "{} of {} sampled loads ({:.1} %) had to fetch a line from another CPU's cache, on {}.",
             grouped(contended),
@@ -85,9 +109,14 @@ fn measured_answer(report: &Report, loads: u64) -> String {
 
 /// What a line costs, in a sentence.
 pub(super) fn sentence(line: &Line) -> String {
-    match line.grade {
+    let sentence = match line.grade {
         Grade::Measured => measured_sentence(line),
         Grade::Timed => timed_sentence(line),
+    };
+    match line.confidence {
+        // Nothing is as sure as rounding would make it.
+        Some(sure) => format!("{sentence}; confidence {:.0} %", (sure * 100.0).min(99.0)),
+        None => sentence,
     }
 }
 
