@@ -71,8 +71,8 @@ pub use recording::{Batch, Event, Recording, SampleError, SamplePosition};
 pub use sample::{BranchStack, Registers, Sample, SampleFormat, UserStack};
 pub use sample_id::SampleId;
 pub use user_records::{
-    AuxTrace, AuxTraceError, AuxTraceInfo, BuildIdRecord, CapturedCode, CpuMap, EventChange,
-    EventUpdate, HeaderAttr, IdIndex, IdIndexEntry, ThreadBase, ThreadMap, TimeConversion,
-    TimeScale,
+    AuxTrace, AuxTraceError, AuxTraceInfo, BuildIdRecord, CapturedCode, CpuMap, CpusTaken,
+    EventChange, EventUpdate, HeaderAttr, IdIndex, IdIndexEntry, ThreadBase, ThreadMap,
+    TimeConversion, TimeScale,
 };
 pub use writer::{EventSpec, Writer, WriterOptions};

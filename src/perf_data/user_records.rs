@@ -340,8 +340,26 @@ pub enum EventChange<'a> {
     ThreadBase(ThreadBase),
     /// hitm's own: code that is in no file, read from the process while it was recorded.
     Code(CapturedCode<'a>),
+    /// hitm's own: time in which CPUs were taken away.
+    CpusTaken(CpusTaken),
     /// A kind that is not known here.
     Other(u64),
+}
+
+fixed_body! {
+    /// Time in which CPUs were taken away while recording, of all CPUs together.
+    CpusTaken {
+        /// By the hypervisor, ns.
+        stolen_ns: u64,
+        /// How often the quota of a cgroup stopped the target.
+        quota_stops: u64,
+        /// For how long, ns.
+        quota_ns: u64,
+    }
+}
+
+impl CpusTaken {
+    const KIND: u64 = HITM_KINDS | 4;
 }
 
 /// Where a thread's segment (`fs` on x86-64) begins, verified while recording. perf steps over
@@ -409,6 +427,7 @@ impl<'a> EventUpdate<'a> {
                 let (time, address) = (cursor.u64()?, cursor.u64()?);
                 CapturedCode { pid, time, address, bytes: cursor.bytes(length as usize)? }
             }),
+            CpusTaken::KIND => EventChange::CpusTaken(CpusTaken::decode(cursor)?),
             other => EventChange::Other(other),
         };
         Ok(Self { id, change })
@@ -423,6 +442,7 @@ impl<'a> EventUpdate<'a> {
             EventChange::Cpus(_) => 3,
             EventChange::ThreadBase(_) => ThreadBase::KIND,
             EventChange::Code(_) => CapturedCode::KIND,
+            EventChange::CpusTaken(_) => CpusTaken::KIND,
             EventChange::Other(other) => other,
         };
         encoder.u64(kind);
@@ -445,6 +465,7 @@ impl<'a> EventUpdate<'a> {
                 encoder.bytes(code.bytes);
                 encoder.bytes(&[0; 8][..code.bytes.len().next_multiple_of(8) - code.bytes.len()]);
             }
+            EventChange::CpusTaken(taken) => taken.encode(encoder),
             EventChange::Other(_) => {}
         }
     }

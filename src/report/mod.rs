@@ -11,6 +11,7 @@ mod measured;
 pub mod model;
 mod names;
 mod session;
+mod taken;
 mod timed;
 mod warning;
 

@@ -4,13 +4,14 @@ use rustc_hash::FxHashMap;
 
 use super::error::ReportError;
 use super::names::{NameOptions, Names};
+use super::taken;
 use super::warning::Warning;
 use crate::access::PerfVersion;
 use crate::lines::{Filter, Identity, LineSize, Survey, SurveyOptions};
 use crate::perf_data::{
     AttrFlags, Damage, Event, Lost, LostSamples, RecordType, Recording, SampleType,
 };
-use crate::process::{Cores, Cpu, Node, Processes};
+use crate::process::{Cores, Cpu, Node, Processes, Time};
 use crate::system::parse_cpu_list;
 
 /// What a report is about, and where its names come from.
@@ -170,7 +171,7 @@ impl<'r, 'a> Session<'r, 'a> {
             survey.unmapped * 10 > of,
             Warning::Unmapped { samples: survey.unmapped, of, has_data_mappings },
         );
-        warnings.extend(self.gaps(survey.without_cpu == 0, names));
+        warnings.extend(self.gaps(survey.times, survey.without_cpu == 0, names));
         warnings
     }
 
@@ -198,7 +199,12 @@ impl<'r, 'a> Session<'r, 'a> {
     }
 
     /// What is missing in the recording and around it.
-    pub(super) fn gaps(&self, has_cpus: bool, names: &Names<'_>) -> Vec<Warning> {
+    pub(super) fn gaps(
+        &self,
+        times: Option<(Time, Time)>,
+        has_cpus: bool,
+        names: &Names<'_>,
+    ) -> Vec<Warning> {
         let mut warnings = Vec::new();
         let mut warn_if = |condition: bool, warning: Warning| {
             if condition {
@@ -226,6 +232,8 @@ impl<'r, 'a> Session<'r, 'a> {
         warn_if(unknown > 0, Warning::UnknownRecords { records: unknown });
         let aux = self.count(RecordType::AUXTRACE);
         warn_if(aux > 0, Warning::AuxData { records: aux });
+        let duration = times.map_or(0, |(first, last)| last.0.saturating_sub(first.0));
+        warnings.extend(taken::warnings(self.recording, duration));
         warnings.extend(names.problems().into_iter().map(|problem| Warning::Names { problem }));
         warnings
     }

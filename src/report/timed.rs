@@ -386,7 +386,7 @@ fn warnings(
         },
     );
     warn_if(totals.on_one_core > 0, Warning::HardwareThreads { lines: totals.on_one_core });
-    warnings.extend(session.gaps(survey.without_cpu == 0, names));
+    warnings.extend(session.gaps(survey.times, survey.without_cpu == 0, names));
     warnings
 }
 

@@ -98,6 +98,20 @@ pub enum Warning {
         /// How many.
         lines: u64,
     },
+    /// The hypervisor gave CPUs to others.
+    Stolen {
+        /// For how long, ns of all CPUs together.
+        ns: u64,
+        /// Of how much, ns.
+        of_ns: u64,
+    },
+    /// The quota of a cgroup stopped the target.
+    QuotaStops {
+        /// How often.
+        times: u64,
+        /// For how long, ns of all CPUs together.
+        ns: u64,
+    },
     /// Names of code are missing.
     Names {
         /// Why.
@@ -128,6 +142,8 @@ impl Warning {
             Self::NoDataMappings => "no-data-mappings",
             Self::Suspects { .. } => "suspects",
             Self::HardwareThreads { .. } => "hardware-threads",
+            Self::Stolen { .. } => "stolen-time",
+            Self::QuotaStops { .. } => "quota",
             Self::Names { .. } => "names",
         }
     }
@@ -202,6 +218,17 @@ impl Warning {
                  its caches, so that no line passes between them",
                 if *lines == 1 { "1 line".to_owned() } else { format!("{lines} lines") }
             ),
+            Self::Stolen { ns, of_ns } => format!(
+                "the hypervisor gave {:.1} % of the CPUs' time to others: loops are stretched by that \
+                 in time, which is no contention and in no figure",
+                *ns as f64 / (*of_ns).max(1) as f64 * 100.0
+            ),
+            Self::QuotaStops { times, ns } => format!(
+                "the CPU quota of its container or cgroup stopped the target {}, for {:.3} s in all: \
+                 that is no contention and in no figure",
+                if *times == 1 { "once".to_owned() } else { format!("{times} times") },
+                *ns as f64 / 1e9
+            ),
             Self::Names { problem } => problem.clone(),
         }
     }
@@ -229,6 +256,8 @@ impl Warning {
                 "compare run times with a build that pads them"
             }
             Self::Suspects { .. } => "record longer, or at a higher rate",
+            Self::Stolen { .. } => "compare run times only with runs on a quiet host",
+            Self::QuotaStops { .. } => "raise the quota (cpu.max, --cpus), or start fewer threads",
             Self::HardwareThreads { .. } => {
                 "list them with --show-all; hitm doctor --self-test measures how far CPUs are apart"
             }

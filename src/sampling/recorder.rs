@@ -17,13 +17,14 @@ use super::output::Output;
 use super::program_filter::ProgramFilter;
 use super::sampler::SamplerPlan;
 use super::synthesis;
-use super::target::{Found, Target};
+use super::target::{Found, Target, cgroup_path};
 use crate::kernel::{Command, PidFile, poll};
 use crate::perf_data::{
-    AttrFlags, AuxTrace, ByteOrder, CapturedCode, Encoder, EventAttr, EventChange, EventSpec,
-    EventUpdate, Features, ImageBuildId, RecordType, SampleFormat, SampleType, WriterOptions,
+    AttrFlags, AuxTrace, ByteOrder, CapturedCode, CpusTaken, Encoder, EventAttr, EventChange,
+    EventSpec, EventUpdate, Features, ImageBuildId, RecordType, SampleFormat, SampleType,
+    WriterOptions,
 };
-use crate::system::{Machine, process_ids, status};
+use crate::system::{Machine, TakenTime, TakenTimeReader, process_ids, status};
 
 /// What to record, and how.
 #[derive(Debug, Clone)]
@@ -102,6 +103,7 @@ pub struct Recorder<'m> {
     opened: Opened,
     found: Found,
     command: Option<Command>,
+    taken: TakenTimeReader,
     wants_kernel: bool,
 }
 
@@ -122,13 +124,14 @@ impl<'m> Recorder<'m> {
             _ => None,
         };
         let found = options.target.find(root, command.as_ref(), &machine.online_cpus)?;
+        let taken = taken_from(root, &options.target, &found);
         let open_options = OpenOptions {
             pages: options.ring_pages,
             enable_on_exec: command.is_some() && options.delay.is_none(),
         };
         let opened = open(plan, &found, machine, &open_options)?;
         let wants_kernel = plan.events.iter().any(|event| !excludes_kernel(&event.attr));
-        Ok(Self { machine, opened, found, command, options, wants_kernel })
+        Ok(Self { machine, opened, found, command, taken, options, wants_kernel })
     }
 
     /// Records until the target ends, the time is over or `stop` becomes readable.
@@ -209,6 +212,7 @@ impl<'m> Recorder<'m> {
             }
         };
         self.write(&mut output, &observer.code_of_gone_files())?;
+        self.write(&mut output, &[taken_since_start(&self.taken)])?;
         let lost = self.write_lost(&mut output)?;
         features.sample_time = observer.times;
         let size = output.finish(&features)?;
@@ -407,6 +411,7 @@ impl<'m> Recorder<'m> {
         for fact in facts {
             let change = match fact {
                 Fact::Base(base) => EventChange::ThreadBase(*base),
+                Fact::CpusTaken(taken) => EventChange::CpusTaken(*taken),
                 Fact::Code { pid, time, address, bytes } => EventChange::Code(CapturedCode {
                     pid: *pid,
                     time: *time,
@@ -434,6 +439,23 @@ impl<'m> Recorder<'m> {
         }
         Ok(all)
     }
+}
+
+/// What is taken from the CPUs that a target runs on.
+fn taken_from(root: &Path, target: &Target, found: &Found) -> TakenTimeReader {
+    match (target, found) {
+        (Target::Cgroup(name), _) => TakenTimeReader::of_cgroup(root, &cgroup_path(root, name)),
+        (_, Found::Threads { processes, .. }) => match processes.first() {
+            Some(pid) => TakenTimeReader::of_process(root, *pid),
+            None => TakenTimeReader::of_machine(root),
+        },
+        _ => TakenTimeReader::of_machine(root),
+    }
+}
+
+fn taken_since_start(reader: &TakenTimeReader) -> Fact {
+    let TakenTime { stolen_ns, quota_stops, quota_ns } = reader.since_start();
+    Fact::CpusTaken(CpusTaken { stolen_ns, quota_stops, quota_ns })
 }
 
 /// Processes, their children, theirs and so on.

@@ -87,7 +87,7 @@ impl Target {
 }
 
 /// The folder of a cgroup that is named by its path below the mount, or by its whole path.
-fn cgroup_path(root: &Path, name: &Path) -> PathBuf {
+pub(super) fn cgroup_path(root: &Path, name: &Path) -> PathBuf {
     let mount = cgroup_for_perf(&mounts(root))
         .map_or_else(|| PathBuf::from("/sys/fs/cgroup"), |mount| mount.point);
     if name.starts_with(&mount) {

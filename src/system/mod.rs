@@ -15,6 +15,7 @@ mod numa;
 mod permissions;
 mod pmu;
 mod process;
+mod taken_time;
 mod topology;
 mod tree;
 
@@ -29,4 +30,5 @@ pub use numa::{MemoryBlocks, NodeMemory, memory_blocks, nodes};
 pub use permissions::{Capability, Lockdown, Permissions, SeccompMode};
 pub use pmu::{ConfigWord, EventWords, Format, FormatError, Pmu, pmus};
 pub use process::{MapLine, ProcessStatus, executable, maps, process_ids, status, thread_ids};
+pub use taken_time::{TakenTime, TakenTimeReader};
 pub use topology::{CpuPlace, Topology, topology};

@@ -104,7 +104,8 @@ impl Program {
         Outcome { name: format!("{} {mode}", self.name), said, report }
     }
 
-    fn said(&self, command: &mut Command, arguments: &[OsString]) -> Said {
+    /// What it says when a command runs it.
+    pub fn said(&self, command: &mut Command, arguments: &[OsString]) -> Said {
         let output = command.args(arguments).stdin(Stdio::null()).output().expect("it starts");
         let error = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{command:?}: {}: {error}", output.status);
