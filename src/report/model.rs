@@ -189,7 +189,9 @@ pub struct Line {
 pub struct Cost {
     /// Share of the run, at least.
     pub share_low: Option<f64>,
-    /// Share of the run, at most.
+    /// Share of the run that was seen to wait; what it costs may be less or more.
+    pub share_waited: Option<f64>,
+    /// Share of the run, at most: all time near it that did not wait for something else.
     pub share_high: Option<f64>,
     /// CPU time, at least, ns.
     pub cpu_ns_low: Option<u64>,
@@ -401,7 +403,9 @@ pub struct Group {
 pub struct Summary {
     /// Share of the run that contention costs, at least.
     pub contention_low: Option<f64>,
-    /// Share of the run that contention costs, at most.
+    /// Share of the run that was seen to wait for contended lines.
+    pub contention_waited: Option<f64>,
+    /// Share of the run that contention costs, at most, that at suspects included.
     pub contention_high: Option<f64>,
     /// The part of that which is at suspects.
     pub suspects_high: Option<f64>,

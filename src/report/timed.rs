@@ -1,7 +1,5 @@
 //! The report of a recording with clock samples.
 
-use rustc_hash::FxHashMap;
-
 use super::code_source::ImageCodeSource;
 use super::confidence::{EXPECTED_WAITING, Unseen};
 use super::describe::{Counted, Describe, Site, facts};
@@ -14,11 +12,11 @@ use super::names::Names;
 use super::session::{Progress, Session};
 use super::warning::Warning;
 use crate::access::{Direction, Loss, samples_the_clock};
+use crate::lines::SortKey;
 use crate::lines::timed::{
-    Evidence, Lack, Meetings, Plans, TimedLine, TimedOptions, TimedSite, TimedSurvey, Touches,
-    blame, counting_touches,
+    Evidence, Lack, Plans, TimedLine, TimedOptions, TimedSite, TimedSurvey, Touches, time_near,
+    timed_lines,
 };
-use crate::lines::{Identity, LineKey, SortKey};
 use crate::perf_data::{AttrFlags, Event};
 use crate::process::ThreadBases;
 
@@ -46,8 +44,9 @@ pub(super) fn timed_report(
     let touches = Touches::of(recording, &identity, &plans, &options, &picked, progress);
     // Without times nothing can be said to happen at once.
     let can_claim = recording.has_times();
-    let mut lines = lines(session, &identity, &touches, &picked, can_claim);
-    let totals = Totals::of(&lines);
+    let cores = can_claim.then_some(&session.cores);
+    let mut lines = timed_lines(&touches, &identity, cores, session.options.call_graph);
+    let totals = Totals::of(&lines, &touches);
     if !session.options.show_all {
         lines.retain(|line| line.evidence().is_some_and(Evidence::is_claim));
     }
@@ -86,8 +85,9 @@ pub(super) fn timed_report(
         groups: Vec::new(),
         summary: Summary {
             contention_low: Some(0.0),
-            contention_high: Some(share_of(&survey, totals.findings_high + totals.suspects_high)),
-            suspects_high: Some(share_of(&survey, totals.suspects_high)),
+            contention_waited: Some(share_of(&survey, totals.findings_waited)),
+            contention_high: Some(share_of(&survey, totals.claims_high)),
+            suspects_high: Some(share_of(&survey, totals.claims_high - totals.findings_high)),
             detection_floor: detection_floor(session, &survey, &unseen),
             resolved: survey.resolved,
             no_operand: survey.no_operand,
@@ -104,39 +104,6 @@ pub(super) fn timed_report(
     })
 }
 
-fn lines(
-    session: &Session<'_, '_>,
-    identity: &Identity<'_>,
-    touches: &Touches,
-    picked: &FxHashMap<LineKey, u32>,
-    can_claim: bool,
-) -> Vec<TimedLine> {
-    let mut counting = Vec::new();
-    let mut meetings = vec![Meetings::default(); picked.len()];
-    let mut rests_on_paths = vec![false; picked.len()];
-    for of_line in touches.all().chunk_by(|a, b| a.line == b.line) {
-        let number = of_line[0].line as usize;
-        let mut found = counting_touches(of_line, &session.cores);
-        if can_claim {
-            (meetings[number], rests_on_paths[number]) = (found.meetings, found.rests_on_paths);
-        }
-        counting.append(&mut found.touches);
-    }
-    let blames = blame(&counting, &meetings);
-    let mut start = 0;
-    let mut lines = Vec::new();
-    for of_line in counting.chunk_by(|a, b| a.line == b.line) {
-        let blames = &blames[start..start + of_line.len()];
-        start += of_line.len();
-        let number = of_line[0].line as usize;
-        let contended = (std::mem::take(&mut meetings[number]), rests_on_paths[number]);
-        let keep_samples = session.options.call_graph;
-        lines.extend(TimedLine::of(of_line, blames, contended, identity, keep_samples));
-    }
-    lines.retain(|line| line.samples > 0);
-    lines
-}
-
 /// A time's share of all that was sampled, 0 to 1.
 fn share_of(survey: &TimedSurvey, weight: f64) -> f64 {
     weight / survey.weight.max(1) as f64
@@ -146,25 +113,31 @@ fn share_of(survey: &TimedSurvey, weight: f64) -> f64 {
 #[derive(Default)]
 struct Totals {
     findings: u64,
+    findings_waited: f64,
     findings_high: f64,
     suspects: Vec<Evidence>,
-    suspects_high: f64,
+    claims_high: f64,
     in_turns: u64,
     on_one_core: u64,
 }
 
 impl Totals {
-    fn of(lines: &[TimedLine]) -> Self {
-        let mut totals = Self::default();
+    fn of(lines: &[TimedLine], touches: &Touches) -> Self {
+        let is_finding = |line: &&TimedLine| line.evidence() == Some(Evidence::Waiting);
+        let is_claim = |line: &&TimedLine| line.evidence().is_some_and(Evidence::is_claim);
+        let mut totals = Self {
+            findings_high: time_near(touches, lines.iter().filter(is_finding)),
+            claims_high: time_near(touches, lines.iter().filter(is_claim)),
+            ..Self::default()
+        };
         for line in lines {
             match line.evidence() {
                 Some(Evidence::Waiting) => {
                     totals.findings += 1;
-                    totals.findings_high += line.weight_high();
+                    totals.findings_waited += line.waited_weight;
                 }
                 Some(suspicion @ (Evidence::Presence(_) | Evidence::Path)) => {
                     totals.suspects.push(suspicion);
-                    totals.suspects_high += line.weight_high();
                 }
                 Some(Evidence::Turns) => totals.in_turns += 1,
                 Some(Evidence::OneCore) => totals.on_one_core += 1,
@@ -209,6 +182,7 @@ fn listed_line(
         waited: Some(line.waited),
         cost: Cost {
             share_low: Some(0.0),
+            share_waited: Some(share_of(survey, line.waited_weight)),
             share_high: Some(share_of(survey, high)),
             cpu_ns_low: in_ns.then_some(0),
             cpu_ns_high: in_ns.then_some(high as u64),

@@ -1,30 +1,21 @@
 //! Whose fault a sample's time is.
 
 use super::touches::{Role, Touch};
-use super::windows::{Meetings, window_of};
-
-/// The part of a sample's time that goes to one touch.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Blame {
-    /// Share of the sample, 0 to 1, that waited for it.
-    pub waited: f64,
-    /// Share of the sample, 0 to 1, that may have waited for the store buffer it went through.
-    pub buffered: f64,
-}
+use super::windows::Meetings;
 
 /// Gives each sample's time to the contended lines it may have waited for: all to the access that it
-/// waited for; at a store-draining instruction in equal parts to the lines with a store that had to
-/// drain; and where nothing tells, as a mere possibility, to those with an earlier store.
+/// waited for, or at a store-draining instruction in equal parts to the lines with a store that had to
+/// drain.
 ///
 /// `meetings` are those at each line: outside of its contended windows nothing is blamed, nor are
 /// samples that the filter left out.
-/// The result has one entry for each touch.
-pub fn blame(touches: &[Touch], meetings: &[Meetings]) -> Vec<Blame> {
-    let mut blames = vec![Blame::default(); touches.len()];
+/// The result has one entry for each touch: the share of its sample, 0 to 1, that waited for it.
+pub fn blame(touches: &[Touch], meetings: &[Meetings]) -> Vec<f64> {
+    let mut blames = vec![0.0; touches.len()];
     let mut order: Vec<u32> = (0..touches.len() as u32)
         .filter(|&index| {
             let touch = &touches[index as usize];
-            touch.role != Role::Present && touch.is_wanted && is_contended(touch, meetings)
+            touch.role < Role::Present && touch.is_wanted && is_contended(touch, meetings)
         })
         .collect();
     order.sort_by_key(|&index| {
@@ -44,11 +35,7 @@ pub fn blame(touches: &[Touch], meetings: &[Meetings]) -> Vec<Blame> {
             .collect();
         let share = 1.0 / candidates.len() as f64;
         for index in candidates {
-            let blame = &mut blames[index as usize];
-            match strongest {
-                Role::Buffered => blame.buffered += share,
-                _ => blame.waited += share,
-            }
+            blames[index as usize] += share;
         }
     }
     blames
@@ -56,9 +43,7 @@ pub fn blame(touches: &[Touch], meetings: &[Meetings]) -> Vec<Blame> {
 
 /// Whether a touch lies in a contended window of its line.
 pub(super) fn is_contended(touch: &Touch, meetings: &[Meetings]) -> bool {
-    let number = window_of(touch.time);
-    let contended = meetings.get(touch.line as usize).map(|meetings| &meetings.contended);
-    contended.is_some_and(|windows| windows.binary_search_by_key(&number, |it| it.number).is_ok())
+    meetings.get(touch.line as usize).is_some_and(|meetings| meetings.is_contended_at(touch.time))
 }
 
 #[cfg(test)]
@@ -98,10 +83,6 @@ mod tests {
         Meetings { contended, ..Meetings::default() }
     }
 
-    fn shares(touches: &[Touch], meetings: &[Meetings]) -> Vec<(f64, f64)> {
-        blame(touches, meetings).iter().map(|it| (it.waited, it.buffered)).collect()
-    }
-
     #[test]
     fn what_was_waited_for_gets_all_and_drained_stores_share() {
         let windows = [contended(0), contended(0)];
@@ -110,11 +91,10 @@ mod tests {
             touch(1, 1, 0, Role::Drained),
             touch(0, 2, 0, Role::Drained),
             touch(1, 2, 0, Role::Drained),
-            touch(0, 3, 0, Role::Buffered),
+            touch(0, 3, 0, Role::Elsewhere),
             touch(1, 3, 0, Role::Present),
         ];
-        let expected = [(1.0, 0.0), (0.0, 0.0), (0.5, 0.0), (0.5, 0.0), (0.0, 1.0), (0.0, 0.0)];
-        assert_eq!(shares(&touches, &windows), expected);
+        assert_eq!(blame(&touches, &windows), [1.0, 0.0, 0.5, 0.5, 0.0, 0.0]);
     }
 
     #[test]
@@ -125,14 +105,14 @@ mod tests {
             touch(0, 2, 0, Role::Drained),
             touch(1, 2, 0, Role::Drained),
         ];
-        assert_eq!(shares(&touches, &windows), [(0.0, 0.0), (1.0, 0.0), (0.0, 0.0)]);
+        assert_eq!(blame(&touches, &windows), [0.0, 1.0, 0.0]);
     }
 
     #[test]
     fn a_line_is_blamed_once_for_a_sample() {
         let windows = [contended(0)];
         let touches = [touch(0, 1, 0, Role::Drained), touch(0, 1, 0, Role::Drained)];
-        let sum: f64 = shares(&touches, &windows).iter().map(|share| share.0).sum();
+        let sum: f64 = blame(&touches, &windows).iter().sum();
         assert_eq!(sum, 1.0);
     }
 }

@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rustc_hash::FxHashMap;
 
-use super::blame::Blame;
-use super::touches::Touch;
+use super::touches::{Role, Touch};
 use super::windows::{Meetings, meetings, samples_in};
 use crate::access::{CodeAddress, Direction};
 use crate::lines::{CodeKey, Identity, LineAddress, LineOffset, SortKey, Threads};
@@ -85,6 +84,8 @@ pub struct TimedSite {
 /// A line and who touched it.
 #[derive(Debug, Clone)]
 pub struct TimedLine {
+    /// Its number among the picked lines.
+    pub number: u32,
     /// Address, as its first touch had it.
     pub address: LineAddress,
     /// The process of its first touch.
@@ -103,8 +104,9 @@ pub struct TimedLine {
     pub waited: f64,
     /// The time they stand for.
     pub waited_weight: f64,
-    /// The time of samples that may have waited for stores to it while it was contended.
-    pub buffered_weight: f64,
+    /// The time of all samples that may have waited for it while it was contended: those with an access
+    /// to it on a path near, that did not wait for something else.
+    pub near_weight: f64,
     /// Whether its contention rests on accesses that may not have been made.
     pub rests_on_paths: bool,
     /// Who does what where: by offset, then the busiest first.
@@ -154,7 +156,7 @@ impl TimedLine {
     /// that rests on touches that may not have been made.
     pub fn of(
         touches: &[Touch],
-        blames: &[Blame],
+        blames: &[f64],
         (meetings, rests_on_paths): (Meetings, bool),
         identity: &Identity<'_>,
         keep_samples: bool,
@@ -162,6 +164,7 @@ impl TimedLine {
         let first = touches.first()?;
         let line_size = identity.line_size();
         let mut line = Self {
+            number: first.line,
             address: line_size.line_of(first.data.0),
             pid: first.pid,
             is_between_processes: touches.iter().any(|it| it.pid != first.pid),
@@ -171,7 +174,7 @@ impl TimedLine {
             meetings,
             waited: 0.0,
             waited_weight: 0.0,
-            buffered_weight: 0.0,
+            near_weight: 0.0,
             rests_on_paths,
             sites: Vec::new(),
         };
@@ -181,11 +184,10 @@ impl TimedLine {
             line.samples += 1;
             line.writes += u64::from(sample.iter().any(|touch| touch.direction.writes()));
         }
-        for (touch, blame) in touches.iter().zip(blames) {
+        for (touch, waited) in touches.iter().zip(blames) {
             let weight = touch.weight as f64;
-            line.waited += blame.waited;
-            line.waited_weight += blame.waited * weight;
-            line.buffered_weight += blame.buffered * weight;
+            line.waited += waited;
+            line.waited_weight += waited * weight;
             let offset = line_size.offset_of(touch.data.0);
             let code = CodeKey::of(identity, touch.code_mapping, touch.pid, touch.code);
             let key = (offset, touch.size, touch.direction, code);
@@ -193,7 +195,7 @@ impl TimedLine {
                 line.sites.push(TimedSite::new(touch, offset));
                 line.sites.len() - 1
             });
-            line.sites[at].add(touch, blame, keep_samples);
+            line.sites[at].add(touch, *waited, keep_samples);
         }
         line.sites.sort_by(|a, b| {
             let busiest = b.waited.total_cmp(&a.waited).then(b.samples.cmp(&a.samples));
@@ -237,9 +239,23 @@ impl TimedLine {
         self.meetings.contended.iter().map(|window| window.writes).sum()
     }
 
+    /// Whether a touch's sample may have waited for this line while it was contended.
+    pub fn may_have_waited(&self, touch: &Touch) -> bool {
+        touch.is_wanted && touch.role <= Role::Present && self.meetings.is_contended_at(touch.time)
+    }
+
+    /// Takes the time of all samples that may have waited from the line's touches, those that may not
+    /// have been made included.
+    pub fn take_time_near(&mut self, touches: &[Touch]) {
+        let samples = touches.chunk_by(|a, b| a.position == b.position);
+        let near = samples.filter(|sample| sample.iter().any(|touch| self.may_have_waited(touch)));
+        let weight: u128 = near.map(|sample| u128::from(sample[0].weight)).sum();
+        self.near_weight = weight as f64;
+    }
+
     /// The most time that its contention can have cost.
     pub fn weight_high(&self) -> f64 {
-        self.waited_weight + self.buffered_weight
+        self.near_weight.max(self.waited_weight)
     }
 
     /// What `key` sorts by, largest first.
@@ -290,9 +306,9 @@ impl TimedSite {
         }
     }
 
-    fn add(&mut self, touch: &Touch, blame: &Blame, keep_samples: bool) {
+    fn add(&mut self, touch: &Touch, waited: f64, keep_samples: bool) {
         self.samples += 1;
-        self.waited += blame.waited;
+        self.waited += waited;
         *self.threads.entry((touch.pid, touch.tid)).or_default() += 1;
         self.cpus.extend(touch.cpu);
         self.last_time = touch.time;

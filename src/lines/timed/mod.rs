@@ -7,6 +7,7 @@
 //! line it waited for.
 
 mod blame;
+mod contended;
 mod line;
 mod plans;
 mod stays;
@@ -14,7 +15,8 @@ mod survey;
 mod touches;
 mod windows;
 
-pub use blame::{Blame, blame};
+pub use blame::blame;
+pub use contended::{time_near, timed_lines};
 pub use line::{Counting, Evidence, Lack, TimedLine, TimedSite, counting_touches};
 pub use plans::{CodeSource, LoadedFunction, PlannedCode, Plans, SampledCode};
 pub use survey::{TimedOptions, TimedSummary, TimedSurvey};

@@ -19,10 +19,10 @@ pub enum Role {
     Waited,
     /// It waited at a store-draining instruction for this store, its own or an earlier one.
     Drained,
-    /// It waited for nothing that the code tells; this store may still be in the store buffer.
-    Buffered,
-    /// The access was only made here.
+    /// The access was only made here: whether the sample waited for anything is not known.
     Present,
+    /// The sample waited for something else.
+    Elsewhere,
 }
 
 /// One access of one sample to a picked line.
@@ -170,7 +170,9 @@ fn role(plan: &Plan, index: usize) -> Role {
         Wait::Access(own) if is(own) => Role::Waited,
         Wait::Drain(Some(own)) if is(own) => Role::Drained,
         Wait::Drain(_) if is_earlier_store => Role::Drained,
-        Wait::Unknown if is_earlier_store => Role::Buffered,
-        _ => Role::Present,
+        // A full store buffer shows at whatever instruction could not go on.
+        Wait::Access(_) if is_earlier_store => Role::Present,
+        Wait::Access(_) | Wait::Drain(_) => Role::Elsewhere,
+        Wait::Unknown => Role::Present,
     }
 }

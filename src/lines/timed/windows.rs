@@ -47,6 +47,12 @@ impl Meetings {
     pub fn contended_samples(&self) -> u64 {
         samples_in(&self.contended)
     }
+
+    /// Whether a time lies in a window with contention.
+    pub fn is_contended_at(&self, time: Time) -> bool {
+        let number = window_of(time);
+        self.contended.binary_search_by_key(&number, |window| window.number).is_ok()
+    }
 }
 
 /// The windows in which a thread that writes and another one, on different cores, were at a line at

@@ -40,6 +40,7 @@ fn timed_answer(report: &Report) -> String {
     let high = summary.contention_high.unwrap_or_default();
     let of_suspects = summary.suspects_high.unwrap_or_default();
     let cost = between(summary.contention_low, (high - of_suspects).max(0.0));
+    let waited = percent(summary.contention_waited.unwrap_or_default());
     let lines = |count: u64| counted(count, "cache line");
     match (summary.contended_lines, summary.suspects, summary.detection_floor) {
         (0, 0, None) => {
@@ -55,11 +56,14 @@ fn timed_answer(report: &Report) -> String {
             percent(of_suspects)
         ),
         (findings, 0, _) => {
-            format!("Contention on {} costs {cost} of this run's CPU time.", lines(findings))
+            let lines = lines(findings);
+            format!(
+                "Contention on {lines} costs {cost} of this run's CPU time; {waited} seen waiting."
+            )
         }
         (findings, suspects, _) => format!(
-            "Contention on {} costs {cost} of this run's CPU time; {} more may be contended (at \
-             most {}).",
+            "Contention on {} costs {cost} of this run's CPU time, {waited} seen waiting; {} more may \
+             be contended (at most {}).",
             lines(findings),
             lines(suspects),
             percent(of_suspects)
@@ -137,12 +141,18 @@ fn measured_sentence(line: &Line) -> String {
 
 fn timed_sentence(line: &Line) -> String {
     let seconds = line.cost.cpu_ns_high.map(|ns| format!(" ({:.3} s)", ns as f64 / 1e9));
-    format!(
-        "up to {}{} of CPU time; {} waited for it, {} near it; threads: {} read, {} write",
-        percent(line.cost.share_high.unwrap_or_default()),
+    let high = line.cost.share_high.unwrap_or_default();
+    let cost = format!(
+        "{} of CPU time{}, {} seen waiting; ",
+        between(line.cost.share_low, high),
         seconds.unwrap_or_default(),
-        counted(line.waited.unwrap_or_default().round() as u64, "sample"),
-        grouped(line.samples),
+        percent(line.cost.share_waited.unwrap_or_default()),
+    );
+    format!(
+        "{}{} near it, {} waited; threads: {} read, {} write",
+        if high > 0.0 { cost.as_str() } else { "" },
+        counted(line.samples, "sample"),
+        grouped(line.waited.unwrap_or_default().round() as u64),
         grouped(line.readers),
         grouped(line.writers),
     )

@@ -3,7 +3,9 @@
 // writes go 128 bytes further.
 #include "truth.h"
 
-enum { EVERY = 256 };
+#ifndef EVERY
+#define EVERY 256
+#endif
 static volatile uint64_t shared[2 * APART / sizeof(uint64_t)] __attribute__((aligned(APART)));
 static volatile uint64_t private_word[APART / sizeof(uint64_t)] __attribute__((aligned(APART)));
 
