@@ -9,7 +9,7 @@ fn shows_one_line_and_what_padding_gains() {
         let error = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{error}");
         let text = String::from_utf8(output.stdout).expect("UTF-8");
-        assert!(text.contains("Contention on 1 cache line took"), "{text}");
+        assert!(text.contains("Contention on 1 cache line costs"), "{text}");
         // The first two fields have threads on every machine.
         for thread in ["requests", "bytes"] {
             assert!(text.contains(thread), "no thread {thread}: {text}");
