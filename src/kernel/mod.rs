@@ -7,8 +7,10 @@
 
 #![allow(unsafe_code)]
 
+mod affinity;
 mod aux_buffer;
 mod command;
+mod known_accesses;
 mod mapped_file;
 mod perf_event;
 mod pid_file;
@@ -17,8 +19,10 @@ mod process_memory;
 mod ring_buffer;
 mod system;
 
+pub use affinity::{allowed_cpus, pin_this_thread};
 pub use aux_buffer::AuxBuffer;
 pub use command::Command;
+pub use known_accesses::{KnownAccess, KnownCode, KnownLoop, KnownProgram};
 pub use mapped_file::MappedFile;
 pub use perf_event::{EventCount, PerfEvent, Placement};
 pub use pid_file::{PidFile, send_signal};
