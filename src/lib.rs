@@ -31,5 +31,6 @@ pub mod process;
 pub mod render;
 pub mod report;
 pub mod sampling;
+pub mod self_test;
 pub mod symbols;
 pub mod system;

@@ -1,13 +1,16 @@
 //! `hitm doctor`.
 
 use std::io::{self, IsTerminal, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use anyhow::Context;
 use clap::Args;
 use comfy_table::{Cell, ContentArrangement, Table, presets};
 
+use super::report::write_out;
 use hitm::render::clean;
 use hitm::sampling::{Diagnosis, ThisKernel, Verdict, diagnose, probe};
+use hitm::self_test::{self_test, work};
 use hitm::system::Machine;
 
 /// Columns of the table where no terminal tells its own.
@@ -18,11 +21,30 @@ pub struct DoctorArguments {
     /// Print it as one JSON object
     #[arg(long)]
     json: bool,
+
+    /// Sample programs of known truth with every sampler that opens here, and measure the machine;
+    /// takes up to half a minute
+    #[arg(long)]
+    self_test: bool,
+
+    /// Write what the self-test measured to FILE, as JSON without names of users, hosts or files
+    #[arg(short, long, value_name = "FILE", requires = "self_test")]
+    output: Option<PathBuf>,
+
+    /// Be a program that the self-test samples
+    #[arg(long, hide = true, value_name = "JSON", conflicts_with_all = ["json", "self_test"])]
+    work: Option<String>,
 }
 
 pub fn run(arguments: &DoctorArguments) -> anyhow::Result<()> {
     let root = Path::new("/");
     let machine = Machine::read(root);
+    if let Some(assignment) = &arguments.work {
+        return Ok(work(assignment)?);
+    }
+    if arguments.self_test {
+        return run_self_test(arguments, &machine);
+    }
     let diagnosis = diagnose(&machine, &probe(root, &machine, &ThisKernel));
     let mut out = io::stdout().lock();
     if arguments.json {
@@ -32,6 +54,41 @@ pub fn run(arguments: &DoctorArguments) -> anyhow::Result<()> {
         write!(out, "{}", text(&machine, &diagnosis))?;
     }
     Ok(out.flush()?)
+}
+
+fn run_self_test(arguments: &DoctorArguments, machine: &Machine) -> anyhow::Result<()> {
+    let own = std::env::current_exe().context("this program's own file is not known")?;
+    let worker = vec![own.into(), "doctor".into(), "--work".into()];
+    if let Some(output) = &arguments.output {
+        // That it cannot be written is better told before the measurements than after.
+        write_out(Some(output), b"")?;
+    }
+    let is_seen = io::stderr().is_terminal();
+    let progress = |what: &str| {
+        if is_seen {
+            eprintln!("hitm: measuring {what}");
+        }
+    };
+    let test = self_test(machine, worker, &progress)?;
+    let mut json = serde_json::to_vec_pretty(&test)?;
+    json.push(b'\n');
+    if let Some(output) = &arguments.output {
+        write_out(Some(output), &json)?;
+    }
+    if arguments.json {
+        return write_out(None, &json);
+    }
+    let mut text = hitm::self_test::text(&test);
+    text += &match &arguments.output {
+        Some(output) => format!(
+            "all of it, and nothing about users, hosts or files, is in {}\n",
+            clean(&output.display().to_string())
+        ),
+        None => {
+            "-o FILE.json writes all of it, and nothing about users, hosts or files\n".to_owned()
+        }
+    };
+    write_out(None, text.as_bytes())
 }
 
 fn text(machine: &Machine, diagnosis: &Diagnosis) -> String {

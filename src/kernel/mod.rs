@@ -10,6 +10,7 @@
 mod affinity;
 mod aux_buffer;
 mod command;
+mod hypervisor;
 mod known_accesses;
 mod mapped_file;
 mod perf_event;
@@ -22,6 +23,7 @@ mod system;
 pub use affinity::{allowed_cpus, pin_this_thread};
 pub use aux_buffer::AuxBuffer;
 pub use command::Command;
+pub use hypervisor::hypervisor_signature;
 pub use known_accesses::{KnownAccess, KnownCode, KnownLoop, KnownProgram};
 pub use mapped_file::MappedFile;
 pub use perf_event::{EventCount, PerfEvent, Placement};

@@ -28,6 +28,8 @@ pub struct CpuModel {
     pub model: Option<u32>,
     /// x86: stepping.
     pub stepping: Option<u32>,
+    /// x86: version of the microcode, in hexadecimal.
+    pub microcode: Option<String>,
     /// Name for people, runs of blanks made one.
     pub name: Option<String>,
     /// x86: `flags`; Arm: `Features`.
@@ -72,6 +74,7 @@ impl CpuModel {
             family: decimal("cpu family"),
             model: decimal("model"),
             stepping: decimal("stepping"),
+            microcode: field("microcode"),
             name: field("model name")
                 .map(|name| name.split_whitespace().collect::<Vec<_>>().join(" ")),
             flags: flags.split_whitespace().map(str::to_owned).collect(),
@@ -116,12 +119,13 @@ mod tests {
     fn reads_both_architectures() {
         let intel = CpuModel::parse(
             "processor\t: 0\nvendor_id\t: GenuineIntel\ncpu family\t: 6\nmodel\t\t: 85\n\
-             model name\t: Intel(R)  Xeon(R) @ 2.00GHz\nstepping\t: 4\nflags\t\t: fpu hypervisor\n",
+             model name\t: Intel(R)  Xeon(R) @ 2.00GHz\nstepping\t: 4\nmicrocode\t: 0x2007006\nflags\t\t: fpu hypervisor\n",
         );
         assert_eq!(intel.vendor(), Vendor::Intel);
         assert_eq!(intel.cpuid().as_deref(), Some("GenuineIntel,6,85,4"));
         assert_eq!(intel.name.as_deref(), Some("Intel(R) Xeon(R) @ 2.00GHz"));
         assert!(intel.is_virtual());
+        assert_eq!(intel.microcode.as_deref(), Some("0x2007006"));
         let arm = CpuModel::parse(
             "processor\t: 0\nFeatures\t: fp asimd\nCPU implementer\t: 0x41\nCPU part\t: 0xd0c\n",
         );
