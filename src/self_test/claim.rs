@@ -87,6 +87,8 @@ const INVERSION_FACTOR: f64 = 1.5;
 const FASTEST_BETWEEN_CORES: f64 = 12.0;
 /// Above this they are not.
 const SLOWEST_WITHIN_A_CORE: f64 = 40.0;
+/// A pair whose times differ by this factor some seconds later is not the same two cores.
+const MOVED_FACTOR: f64 = 2.0;
 /// So many pairs are named in a sentence.
 const NAMED: usize = 8;
 
@@ -98,11 +100,12 @@ pub fn contradictions(passed: &[PassedLine]) -> Vec<String> {
     let mut by_pair: BTreeMap<(Relation, Pair), Vec<f64>> = BTreeMap::new();
     for line in passed {
         let pair = (line.from.min(line.to), line.from.max(line.to));
-        by_pair.entry((line.claim, pair)).or_default().extend(line.nanoseconds);
+        let times = by_pair.entry((line.claim, pair)).or_default();
+        times.extend(line.nanoseconds.into_iter().chain(line.nanoseconds_later));
     }
     let mut by_claim: BTreeMap<Relation, Vec<(f64, Pair)>> = BTreeMap::new();
     for ((claim, pair), times) in by_pair {
-        // The better of both directions: noise only adds.
+        // The best of both directions and both times: noise only adds.
         if let Some(best) = times.into_iter().min_by(f64::total_cmp) {
             by_claim.entry(claim).or_default().push((best, pair));
         }
@@ -130,7 +133,40 @@ pub fn contradictions(passed: &[PassedLine]) -> Vec<String> {
             }
         }
     }
+    sentences.extend(moved(passed));
     sentences
+}
+
+/// Whether some pairs pass a line much faster or slower some time later.
+fn moved(passed: &[PassedLine]) -> Option<String> {
+    let mut by_pair: BTreeMap<Pair, [f64; 2]> = BTreeMap::new();
+    for line in passed {
+        let (Some(first), Some(later)) = (line.nanoseconds, line.nanoseconds_later) else {
+            continue;
+        };
+        let pair = (line.from.min(line.to), line.from.max(line.to));
+        let best = by_pair.entry(pair).or_insert([f64::INFINITY; 2]);
+        *best = [best[0].min(first), best[1].min(later)];
+    }
+    let factor =
+        |times: &[f64; 2]| times[0].max(times[1]) / times[0].min(times[1]).max(f64::MIN_POSITIVE);
+    let moved: Vec<(f64, Pair)> = by_pair
+        .iter()
+        .map(|(pair, times)| (factor(times), *pair))
+        .filter(|(factor, _)| *factor >= MOVED_FACTOR)
+        .collect();
+    let (largest, pair) = moved.iter().copied().max_by(|a, b| a.0.total_cmp(&b.0))?;
+    let [first, later] = by_pair[&pair];
+    Some(format!(
+        "{} of {} pairs of CPUs ({}) changed while this ran, {}-{} the most, by a factor of \
+         {largest:.1}: {first:.0} ns first and {later:.0} ns later: virtual CPUs that are moved between \
+         cores do that, and no topology describes them",
+        moved.len(),
+        by_pair.len(),
+        names(&moved),
+        pair.0,
+        pair.1
+    ))
 }
 
 /// Whether pairs that are said to be alike fall into a fast and a slow group; ascending.
@@ -207,6 +243,7 @@ mod tests {
                 to,
                 claim: claim(from, to),
                 nanoseconds: Some(time(from.min(to), from.max(to))),
+                nanoseconds_later: None,
                 batches: 9,
                 reason: None,
             })
@@ -272,6 +309,18 @@ mod tests {
         assert!(sentence.contains("0-1, 2-3 are threads of one core"), "{sentence}");
         let right = |a: u32, b: u32| if a / 2 == b / 2 { 9.0 } else { 55.0 };
         assert_eq!(contradictions(&matrix(4, claim, right)), Vec::<String>::new());
+    }
+
+    #[test]
+    fn cpus_that_are_moved_show() {
+        let mut passed = matrix(3, same_l3, |_, _| 48.0);
+        for line in &mut passed {
+            line.nanoseconds_later = Some(if line.from + line.to == 3 { 160.0 } else { 50.0 });
+        }
+        let found = contradictions(&passed);
+        let [sentence] = &found[..] else { panic!("{found:?}") };
+        assert!(sentence.starts_with("1 of 3 pairs of CPUs (1-2) changed"), "{sentence}");
+        assert!(sentence.contains("factor of 3.3: 48 ns first and 160 ns later"), "{sentence}");
     }
 
     #[test]

@@ -17,7 +17,7 @@ const ROUNDS: u64 = 200;
 /// Batches of a pair, unless the time is over before.
 const BATCHES: usize = 41;
 /// Time for one direction of a pair.
-const TIME: Duration = Duration::from_millis(4);
+const TIME: Duration = Duration::from_micros(2500);
 /// A partner that does not answer for so long does not run at all.
 const PATIENCE: Duration = Duration::from_millis(200);
 /// Looks at the word between two looks at the clock.
@@ -34,6 +34,8 @@ pub struct PassedLine {
     pub claim: Relation,
     /// One way, ns: the median of all batches; `None` where it could not be measured.
     pub nanoseconds: Option<f64>,
+    /// The same at the end of the self-test.
+    pub nanoseconds_later: Option<f64>,
     /// Batches of 200 passes there and back.
     pub batches: usize,
     /// Why not.
@@ -62,8 +64,15 @@ impl LinePassing {
             .filter(|(from, to)| from != to)
             .map(|(from, to)| {
                 let claim = groups.relation(from, to);
-                let none =
-                    PassedLine { from, to, claim, nanoseconds: None, batches: 0, reason: None };
+                let none = PassedLine {
+                    from,
+                    to,
+                    claim,
+                    nanoseconds: None,
+                    nanoseconds_later: None,
+                    batches: 0,
+                    reason: None,
+                };
                 match pass(from, to) {
                     Ok(times) => {
                         PassedLine { nanoseconds: median(&times), batches: times.len(), ..none }
@@ -72,8 +81,15 @@ impl LinePassing {
                 }
             })
             .collect();
-        let contradictions = contradictions(&pairs);
-        Self { allowed_cpus: allowed.len(), cpus, pairs, contradictions }
+        Self { allowed_cpus: allowed.len(), cpus, pairs, contradictions: Vec::new() }
+    }
+
+    /// Measures the same pairs again, some time after, and compares everything.
+    pub(super) fn measure_again(&mut self) {
+        for pair in self.pairs.iter_mut().filter(|pair| pair.nanoseconds.is_some()) {
+            pair.nanoseconds_later = pass(pair.from, pair.to).ok().as_deref().and_then(median);
+        }
+        self.contradictions = contradictions(&self.pairs);
     }
 
     /// The two CPUs between which a line takes longest.

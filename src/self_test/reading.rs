@@ -48,7 +48,8 @@ pub struct Reading {
     pub possible: Exactness,
     /// Samples of which an access is named that they waited for.
     pub waits: u64,
-    /// Those where that is the access just before the sample (or under way there), with its address.
+    /// Those where that is the last one before the sample that reads (or one that is under way there),
+    /// with its address: a plain store makes nobody wait.
     pub waits_right: u64,
     /// How far behind the accesses the samples lie.
     pub skid: Skid,
@@ -60,6 +61,8 @@ struct Judge<'t> {
     known: &'t [KnownAccess],
     /// Which instructions access memory.
     accessing: Vec<usize>,
+    /// Which of them read it.
+    reading_ones: Vec<usize>,
     decoded: DecodedFunction,
     plans: HashMap<u64, Plan>,
     reading: Reading,
@@ -96,9 +99,11 @@ impl<'t> Judge<'t> {
             bytes: &code.bytes,
             starts_at_boundary: true,
         });
-        let mut accessing: Vec<usize> = known.iter().map(|access| access.instruction).collect();
-        accessing.sort_unstable();
-        accessing.dedup();
+        let instructions = |is_wanted: fn(&KnownAccess) -> bool| {
+            let wanted = known.iter().filter(|access| is_wanted(access));
+            wanted.map(|access| access.instruction).collect::<Vec<_>>()
+        };
+        let (accessing, reading_ones) = (instructions(|_| true), instructions(|it| it.reads));
         let reading = Reading {
             workload,
             samples: 0,
@@ -118,7 +123,7 @@ impl<'t> Judge<'t> {
             waits_right: 0,
             skid: Skid::default(),
         };
-        Self { code, known, accessing, decoded, plans: HashMap::new(), reading }
+        Self { code, known, accessing, reading_ones, decoded, plans: HashMap::new(), reading }
     }
 
     fn sample(
@@ -216,7 +221,7 @@ impl<'t> Judge<'t> {
 
     fn add_wait(&mut self, sampled: u64, place: Place, waited: &Judged) {
         let instructions = &self.code.instructions;
-        let before = nearest_before(instructions, &self.accessing, sampled);
+        let before = nearest_before(instructions, &self.reading_ones, sampled);
         let before = before.and_then(|index| instructions.get(index)).copied();
         let is_there = match place {
             Place::At => waited.code == sampled,

@@ -197,7 +197,9 @@ fn write_line_passing(passing: &LinePassing, out: &mut String) -> std::fmt::Resu
     claims.dedup();
     for claim in claims {
         let of_claim = || passing.pairs.iter().filter(|pair| pair.claim == claim);
-        let times = || of_claim().filter_map(|pair| pair.nanoseconds);
+        let times = || {
+            of_claim().flat_map(|pair| pair.nanoseconds.into_iter().chain(pair.nanoseconds_later))
+        };
         let fastest = times().min_by(f64::total_cmp);
         let slowest = times().max_by(f64::total_cmp);
         let pairs = of_claim().filter(|pair| pair.from < pair.to).count();
