@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::bench::{Sampled, SelfTestError};
 use super::exactness::{Exactness, Judged};
 use super::skid::{Skid, nearest_before};
+use super::workload::Told;
 use crate::access::{
     Bases, Certainty, ClockSample, DataSource, DecodedFunction, Direction, FunctionCode,
     Instructions, Loss, MemoryAccess, Place, Plan, PlannedAccess, RegisterValues, Wait,
@@ -75,16 +76,22 @@ impl Reading {
     ///
     /// The recording cannot be read, or the workload was none of the loops.
     pub(super) fn of(workload: KnownLoop, sampled: &Sampled) -> Result<Self, SelfTestError> {
-        let told = &sampled.told;
-        let code = told.code.as_ref().ok_or(SelfTestError::NoKnownCode)?;
         let input = Input::open(&sampled.recording)?;
-        let recording = Recording::open(&input)?;
+        let reading = Self::of_recording(workload, &sampled.told, &Recording::open(&input)?)?;
+        let (lost_records, throttled) = (sampled.recorded.lost, sampled.recorded.throttled);
+        Ok(Self { lost_records, throttled, ..reading })
+    }
+
+    fn of_recording(
+        workload: KnownLoop,
+        told: &Told,
+        recording: &Recording<'_>,
+    ) -> Result<Self, SelfTestError> {
+        let code = told.code.as_ref().ok_or(SelfTestError::NoKnownCode)?;
         let mut judge = Judge::new(workload, code, &told.accesses);
-        judge.reading.lost_records = sampled.recorded.lost;
-        judge.reading.throttled = sampled.recorded.throttled;
         for batch in recording.batches() {
             for (position, record) in recording.samples(batch) {
-                judge.sample(&recording, position, &record);
+                judge.sample(recording, position, &record);
             }
         }
         Ok(judge.reading)
@@ -259,5 +266,109 @@ fn direction(source: DataSource) -> Option<Direction> {
         (true, false) => Some(Direction::Load),
         (false, true) => Some(Direction::Store),
         (false, false) => None,
+    }
+}
+
+#[cfg(all(test, target_arch = "x86_64"))]
+mod tests {
+    use super::*;
+    use crate::kernel::KnownProgram;
+    use crate::perf_data::{EventAttr, EventSpec, Features, Sample, Writer, WriterOptions};
+
+    /// `PERF_RECORD_MISC_USER`.
+    const USER: u16 = 2;
+    /// `PERF_RECORD_MISC_KERNEL`.
+    const KERNEL: u16 = 1;
+
+    /// What hardware would tell: mode, instruction, address and operation.
+    type ToldSample = (u16, u64, u64, u64);
+
+    fn read(kind: KnownLoop, told: &Told, samples: &[ToldSample]) -> Reading {
+        let sample_type = SampleType::IDENTIFIER
+            | SampleType::IP
+            | SampleType::TID
+            | SampleType::ADDR
+            | SampleType::DATA_SRC;
+        // `PERF_TYPE_RAW`: a CPU's own event.
+        let attr = EventAttr { kind: 4, sample_type, ..EventAttr::default() };
+        let event = EventSpec { attr, name: "memory".into(), ids: vec![7] };
+        let file = std::io::Cursor::new(Vec::new());
+        let mut writer =
+            Writer::file(file, vec![event], WriterOptions::default()).expect("a writer");
+        for (misc, ip, addr, op) in samples {
+            let sample = Sample {
+                identifier: Some(7),
+                ip: Some(*ip),
+                thread: Some((9, 9)),
+                addr: Some(*addr),
+                data_src: Some(*op),
+                ..Sample::default()
+            };
+            writer.sample(0, *misc, &sample).expect("written");
+        }
+        let bytes = writer.finish(&Features::default()).expect("written").into_inner();
+        let input = Input::from_bytes(bytes);
+        let recording = Recording::open(&input).expect("read");
+        Reading::of_recording(kind, told, &recording).expect("a loop")
+    }
+
+    fn told(kind: KnownLoop) -> Told {
+        let mut program = KnownProgram::new(kind).expect("written for this architecture");
+        let code = Some(program.run(1));
+        Told { code, accesses: program.accesses(), ..Told::default() }
+    }
+
+    #[test]
+    fn samples_of_hardware_are_judged_like_those_of_the_clock() {
+        use data_source::op::{LOAD, STORE};
+        let kind = KnownLoop::LockedIncrement;
+        let told = told(kind);
+        let code = told.code.as_ref().expect("a loop has code");
+        let at = |index: usize| code.instructions[index];
+        let (first, second) = (told.accesses[0].address, told.accesses[1].address);
+        let reading = read(
+            kind,
+            &told,
+            &[
+                (USER, at(0), first, LOAD),
+                (USER, at(5), second, STORE),
+                (USER, at(5), second, LOAD | STORE),
+                // One instruction behind, as precise_ip 1 has it.
+                (USER, at(1), first, LOAD),
+                (USER, at(0), second, LOAD),
+                (USER, at(0), 0, LOAD),
+                (USER, at(2), 0, 0),
+                (USER, at(0) - 0x1000, first, LOAD),
+                (KERNEL, 0xffff_ffff_8000_0000, first, LOAD),
+            ],
+        );
+        assert_eq!(
+            (reading.samples, reading.in_kernel, reading.elsewhere, reading.in_loop),
+            (9, 1, 1, 7)
+        );
+        assert_eq!((reading.resolved, reading.no_operand), (5, 2));
+        let expected = Exactness {
+            accesses: 5,
+            code: 4,
+            address: 4,
+            size_told: 4,
+            size: 3,
+            direction: 3,
+            all: 3,
+        };
+        assert_eq!(reading.certain, expected);
+        assert_eq!(reading.possible, Exactness::default());
+        assert_eq!(reading.skid.by_distance, BTreeMap::from([(0, 5), (1, 1), (2, 1)]));
+    }
+
+    #[test]
+    fn hardware_that_follows_pointers_is_exact() {
+        let told = told(KnownLoop::PointerChase);
+        let load = told.code.as_ref().expect("a loop has code").instructions[0];
+        let node = told.accesses[0].address + 64 * 1000;
+        let op = data_source::op::LOAD;
+        let samples = [(USER, load, node, op), (USER, load, node + 8, op)];
+        let reading = read(KnownLoop::PointerChase, &told, &samples);
+        assert_eq!((reading.certain.accesses, reading.certain.all), (2, 1));
     }
 }

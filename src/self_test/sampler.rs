@@ -35,7 +35,7 @@ pub struct SamplerResult {
     pub certain: Exactness,
     /// The same for accesses that not every path makes.
     pub possible: Exactness,
-    /// The contended line and its padded twin; `None` with fewer than two CPUs, or where it failed.
+    /// The contended line and its padded twin; `None` where it could not be measured.
     pub contention: Option<Contention>,
     /// What sampling costs.
     pub cost: Option<Cost>,
@@ -76,9 +76,12 @@ impl SamplerResult {
         progress(&format!("{kind}: loops of known accesses"));
         result.measure_loops(bench, default);
         progress(&format!("{kind}: a contended line and its padded twin"));
-        if let Some(cpus) = cpus {
-            let contention = Contention::measure(bench, default, CONTENTION, &cpus);
-            result.contention = result.keep("contention", contention);
+        match cpus {
+            Some(cpus) => {
+                let contention = Contention::measure(bench, default, CONTENTION, &cpus);
+                result.contention = result.keep("contended line", contention);
+            }
+            None => result.failures.push("contended line: it takes two CPUs".to_owned()),
         }
         progress(&format!("{kind}: the cost of sampling"));
         let cost = Cost::measure(bench, default);

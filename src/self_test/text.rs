@@ -76,10 +76,7 @@ fn write_sampler(sampler: &SamplerResult, out: &mut String) -> std::fmt::Result 
         let near = near * 100.0;
         writeln!(out, "  {near:.1} % of samples are at an access or at the instruction after it")?;
     }
-    match &sampler.contention {
-        Some(contention) => write_contention(contention, out)?,
-        None => writeln!(out, "  contended line: not measured")?,
-    }
+    sampler.contention.iter().try_for_each(|contention| write_contention(contention, out))?;
     if let Some(cost) = &sampler.cost {
         writeln!(
             out,
@@ -87,7 +84,7 @@ fn write_sampler(sampler: &SamplerResult, out: &mut String) -> std::fmt::Result 
             cost.percent, cost.pairs, cost.percent_low, cost.percent_high
         )?;
     }
-    sampler.failures.iter().try_for_each(|failure| writeln!(out, "  failed: {failure}"))
+    sampler.failures.iter().try_for_each(|failure| writeln!(out, "  not measured: {failure}"))
 }
 
 fn write_reading(reading: &Reading, out: &mut String) -> std::fmt::Result {
