@@ -65,7 +65,8 @@ fn the_truth_is_told_about_this_machine() {
     let cost = &clock["cost"];
     let part = |name: &str| cost[name].as_f64().expect("a number");
     assert!(part("percent_low") <= part("percent") && part("percent") <= part("percent_high"));
-    assert_eq!(clock["failures"], Value::Array(Vec::new()));
+    let failures = clock["failures"].as_array().expect("a list");
+    assert_eq!(failures.len(), usize::from(cfg!(not(target_arch = "x86_64"))), "{failures:?}");
     for said in ["contended line: found", "clean", "cost of sampling", "nothing about users"] {
         assert!(text.contains(said), "{said} is not in:\n{text}");
     }

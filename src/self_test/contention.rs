@@ -44,6 +44,10 @@ pub struct Side {
     pub right_threads: u64,
     /// Other lines that are called contended.
     pub other_claims: u64,
+    /// How sure the report is of the claimed line, 0 to 1, where it says so.
+    pub confidence: Option<f64>,
+    /// The smallest share of the run that contention costs, as the report says, 0 to 1.
+    pub share_low: Option<f64>,
     /// The largest share of the run that contention may cost, as the report says, 0 to 1.
     pub share_high: Option<f64>,
     /// The smallest share that would have been seen.
@@ -95,6 +99,7 @@ impl Side {
 
     fn from_report(report: &Report, pair: &ToldPair) -> Self {
         let mut side = Self {
+            share_low: report.summary.contention_low,
             share_high: report.summary.contention_high,
             detection_floor: report.summary.detection_floor,
             ..Self::default()
@@ -107,7 +112,10 @@ impl Side {
                 side.other_claims += u64::from(is_claimed(line));
                 continue;
             }
-            side.is_claimed |= is_claimed(line);
+            if is_claimed(line) {
+                side.is_claimed = true;
+                side.confidence = line.confidence;
+            }
             side.is_suspected |= line.verdict == Some("possible");
             for access in &line.accesses {
                 let address = line.address.0 + access.offset;

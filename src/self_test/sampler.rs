@@ -9,7 +9,7 @@ use super::exactness::Exactness;
 use super::privacy::without_paths;
 use super::reading::Reading;
 use super::workload::Workload;
-use crate::kernel::KnownLoop;
+use crate::kernel::{KnownLoop, KnownProgram};
 use crate::sampling::{Rate, SamplerKind, SamplerOptions, SamplerPlan, ThisKernel, plan, settle};
 
 /// Samples a second in the loops, unless the kernel allows fewer: more than by default, so that
@@ -90,6 +90,10 @@ impl SamplerResult {
     }
 
     fn measure_loops(&mut self, bench: &Bench<'_>, default: &SamplerPlan) {
+        if !KnownProgram::IS_WRITTEN {
+            self.failures.push(format!("known accesses: {}", SelfTestError::NoKnownCode));
+            return;
+        }
         let faster = faster(bench, default);
         for kind in KnownLoop::ALL {
             let assignment = bench.assignment(Workload::Loop(kind), LOOP);

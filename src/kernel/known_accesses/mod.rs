@@ -101,9 +101,12 @@ const RING_WORD: usize = 3;
 const LINES: usize = 128;
 
 impl KnownProgram {
+    /// Whether there are loops for this architecture.
+    pub const IS_WRITTEN: bool = code::IS_WRITTEN;
+
     /// Makes the memory of a loop; `None` on architectures for which no loop is written.
     pub fn new(kind: KnownLoop) -> Option<Self> {
-        if !code::IS_WRITTEN {
+        if !Self::IS_WRITTEN {
             return None;
         }
         let lines = match kind {
