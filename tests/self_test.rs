@@ -248,7 +248,7 @@ fn what_cannot_be_done_is_said_before_anything_is_measured() {
     let output = hitm().args(["doctor", "-o", "x.json"]).output().expect("it runs");
     assert_eq!(output.status.code(), Some(2), "-o goes with --self-test");
     for nonsense in ["", "{}", r#"{"workload":"counting"}"#] {
-        let output = hitm().args(["doctor", "--work", nonsense]).output().expect("it runs");
+        let output = hitm().args(["doctor", "--workload", nonsense]).output().expect("it runs");
         let error = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{nonsense:?}");
         assert_eq!(error.lines().count(), 1, "{error}");

@@ -33,13 +33,13 @@ pub struct DoctorArguments {
 
     /// Be a program that the self-test samples
     #[arg(long, hide = true, value_name = "JSON", conflicts_with_all = ["json", "self_test"])]
-    work: Option<String>,
+    workload: Option<String>,
 }
 
 pub fn run(arguments: &DoctorArguments) -> anyhow::Result<()> {
     let root = Path::new("/");
     let machine = Machine::read(root);
-    if let Some(assignment) = &arguments.work {
+    if let Some(assignment) = &arguments.workload {
         return Ok(work(assignment)?);
     }
     if arguments.self_test {
@@ -58,7 +58,7 @@ pub fn run(arguments: &DoctorArguments) -> anyhow::Result<()> {
 
 fn run_self_test(arguments: &DoctorArguments, machine: &Machine) -> anyhow::Result<()> {
     let own = std::env::current_exe().context("this program's own file is not known")?;
-    let worker = vec![own.into(), "doctor".into(), "--work".into()];
+    let worker = vec![own.into(), "doctor".into(), "--workload".into()];
     if let Some(output) = &arguments.output {
         // That it cannot be written is better told before the measurements than after.
         write_out(Some(output), b"")?;
