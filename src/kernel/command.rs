@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 #[derive(Debug)]
 pub struct Command {
     pid: u32,
-    go: PipeWriter,
+    go: Option<PipeWriter>,
     spawning: JoinHandle<io::Result<Child>>,
 }
 
@@ -36,7 +36,7 @@ impl Command {
         let spawning = std::thread::spawn(move || command.spawn());
         let mut pid = [0; 4];
         match at.read_exact(&mut pid) {
-            Ok(()) => Ok(Self { pid: u32::from_ne_bytes(pid), go, spawning }),
+            Ok(()) => Ok(Self { pid: u32::from_ne_bytes(pid), go: Some(go), spawning }),
             // The process could not be made: the thread knows why.
             Err(error) => match joined(spawning) {
                 Err(reason) => Err(reason),
@@ -56,10 +56,22 @@ impl Command {
     ///
     /// Why it could not: [`io::ErrorKind::NotFound`], [`io::ErrorKind::PermissionDenied`] and others.
     pub fn start(mut self) -> io::Result<Child> {
-        // A child that has died meanwhile does not read this; the thread tells why.
-        let _ = self.go.write_all(&[1]);
-        drop(self.go);
+        self.let_go();
         joined(self.spawning)
+    }
+
+    /// Lets it become the program, without waiting for it: [`start`](Self::start) does not wait any
+    /// more once [`has_started`](Self::has_started).
+    pub fn let_go(&mut self) {
+        if let Some(mut go) = self.go.take() {
+            // A child that has died meanwhile does not read this; the thread tells why.
+            let _ = go.write_all(&[1]);
+        }
+    }
+
+    /// Whether it has become the program, or failed to.
+    pub fn has_started(&self) -> bool {
+        self.spawning.is_finished()
     }
 }
 

@@ -9,6 +9,7 @@
 
 mod affinity;
 mod aux_buffer;
+mod child_signals;
 mod command;
 mod hypervisor;
 mod known_accesses;
@@ -17,11 +18,14 @@ mod perf_event;
 mod pid_file;
 mod poll;
 mod process_memory;
+pub mod ptrace;
 mod ring_buffer;
 mod system;
+mod this_thread;
 
 pub use affinity::{allowed_cpus, pin_this_thread};
 pub use aux_buffer::AuxBuffer;
+pub use child_signals::ChildSignals;
 pub use command::Command;
 pub use hypervisor::hypervisor_signature;
 pub use known_accesses::{KnownAccess, KnownCode, KnownLoop, KnownProgram};
@@ -32,3 +36,4 @@ pub use poll::{Readiness, poll};
 pub use process_memory::{read_process_memory, robust_list_of};
 pub use ring_buffer::RingBuffer;
 pub use system::{page_size, set_open_file_limit};
+pub use this_thread::{AllowedCpus, current_cpu, monotonic_time};
