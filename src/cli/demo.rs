@@ -71,7 +71,7 @@ fn demonstrate(arguments: &DemoArguments) -> Result<(), Failure> {
     let folder = tempfile::Builder::new().prefix("hitm-").tempdir();
     let folder = folder.context("there is no place for the recording")?;
     let recording = folder.path().join("hitm.data");
-    record(&sampling_options(seconds)?, Some(recording.clone()))?;
+    record(&sampling_options(seconds)?, Some(recording.clone()))?.say_notes();
     write_report(&recording, arguments.verbose)?;
     let speed_up = speed_up();
     write_out(

@@ -17,8 +17,8 @@ use super::sampling_options::SamplingOptions;
 use hitm::kernel::send_signal;
 use hitm::render::{counted, grouped};
 use hitm::sampling::{
-    End, RecordOptions, Recorded, Recorder, SamplerPlan, SamplingError, Target, ThisKernel, choose,
-    first_that_opens,
+    End, RecordOptions, Recorded, Recorder, SamplerChoice, SamplerKind, SamplerPlan, SamplingError,
+    Target, ThisKernel, cannot_follow, choose, first_that_opens, record_with_ptrace,
 };
 use hitm::system::Machine;
 
@@ -62,8 +62,14 @@ pub fn record(options: &SamplingOptions, output: Option<PathBuf>) -> Result<Reco
     let target = options.target().map_err(Failure::own)?;
     let has_command = matches!(target, Target::Command(_));
     let machine = Machine::read(Path::new("/"));
-    let plans = choose(&machine, options.choice(), &options.sampler_options())
+    let mut plans = choose(&machine, options.choice(), &options.sampler_options())
         .map_err(|error| Failure::own(error.into()))?;
+    if let Some(reason) = cannot_follow(&target) {
+        if options.choice() == SamplerChoice::Only(SamplerKind::Ptrace) {
+            return Err(Failure::own(reason.into()));
+        }
+        plans.retain(|plan| plan.kind != SamplerKind::Ptrace);
+    }
     let stop = Stop::register().context("signals cannot be caught").map_err(Failure::own)?;
     let record_options = RecordOptions {
         target,
@@ -80,8 +86,14 @@ pub fn record(options: &SamplingOptions, output: Option<PathBuf>) -> Result<Reco
     };
     let plan = first_that_opens(&plans, &machine, &ThisKernel)
         .map_err(|error| Failure::own(error.into()))?;
-    let recorder = Recorder::open(&machine, &plan, record_options).map_err(sampling_failure)?;
-    let mut recorded = recorder.record(stop.pipe.as_fd()).map_err(sampling_failure)?;
+    let recorded = match plan.kind {
+        SamplerKind::Ptrace => {
+            record_with_ptrace(&machine, &plan, record_options, stop.pipe.as_fd())
+        }
+        _ => Recorder::open(&machine, &plan, record_options)
+            .and_then(|recorder| recorder.record(stop.pipe.as_fd())),
+    };
+    let mut recorded = recorded.map_err(sampling_failure)?;
     // A command that still runs is not ended with its recording: what it answers is the answer. An
     // interrupt it has got from the terminal itself; a request to end was meant for both.
     if let Some(mut child) = recorded.command.take() {
@@ -137,9 +149,7 @@ impl Recording {
                 counted(recorded.throttled, "time")
             );
         }
-        for note in &self.plan.notes {
-            eprintln!("hitm: {note}");
-        }
+        self.say_notes();
         if recorded.is_without_kernel {
             eprintln!(
                 "hitm: the kernel's part of the target was refused, and is not in the samples"
@@ -147,6 +157,13 @@ impl Recording {
         }
         if recorded.samples == 0 {
             eprintln!("hitm: the target used no CPU while it was sampled, or ended at once");
+        }
+    }
+
+    /// Says why it was sampled so, and what was not sampled.
+    pub fn say_notes(&self) {
+        for note in self.plan.notes.iter().chain(&self.recorded.notes) {
+            eprintln!("hitm: {note}");
         }
     }
 

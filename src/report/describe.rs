@@ -58,8 +58,11 @@ pub(super) fn facts(session: &Session<'_, '_>, counted: &Counted<'_>) -> Recordi
 
 /// What sampled: the clock, or hardware by the CPU's vendor.
 fn samplers(recording: &Recording<'_>) -> Vec<&'static str> {
-    if recording.events().iter().any(samples_the_clock) {
-        return vec!["clock"];
+    let mut clocks = recording.events().iter().filter(|event| samples_the_clock(event)).peekable();
+    if clocks.peek().is_some() {
+        // That event is not the kernel's: hitm names it so, and its samples are taken with ptrace.
+        let is_traced = clocks.any(|event| event.name == "ptrace");
+        return vec![if is_traced { "ptrace" } else { "clock" }];
     }
     let features = recording.features();
     let arch = features.arch.as_deref().unwrap_or_default();

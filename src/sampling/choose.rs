@@ -3,7 +3,7 @@
 use super::sampler::{SamplerKind, SamplerPlan};
 use super::sampler_error::SamplerError;
 use super::sampler_options::SamplerOptions;
-use super::{clock, ibs, pebs, spe};
+use super::{clock, ibs, pebs, ptrace, spe};
 use crate::system::{Machine, Vendor};
 
 /// Which sampler the user wants.
@@ -16,8 +16,8 @@ pub enum SamplerChoice {
     Only(SamplerKind),
 }
 
-/// The samplers to try, in order: the hardware's where its PMU is in sysfs, then the clock. Whether
-/// one opens shows when it is opened.
+/// The samplers to try, in order: the hardware's where its PMU is in sysfs, then the clock, then
+/// `ptrace`, which asks the kernel for no event. Whether one opens shows when it is opened.
 ///
 /// # Errors
 ///
@@ -62,6 +62,8 @@ pub fn choose(
                     if !plans.is_empty() => {}
                 Err(error) => return Err(error),
             }
+            // An option that it does not have merely leaves out this last resort.
+            plans.extend(ptrace::plan(machine, options));
             Ok(plans)
         }
     }
@@ -82,6 +84,7 @@ pub fn plan(
         SamplerKind::Ibs => ibs::plan(machine, options),
         SamplerKind::Spe => spe::plan(machine, options),
         SamplerKind::Clock => clock::plan(machine, options),
+        SamplerKind::Ptrace => ptrace::plan(machine, options),
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a machine can sample, in sentences: a pure function of what it says and of what was tried.
 
 use super::probe::{SamplerTrial, Trial, Trials};
+use super::ptrace;
 use super::refusal::{Asked, Refusal, explain, name};
 use super::resources::{Demand, Shortage, default_data_pages};
 use super::sampler::SamplerKind;
@@ -129,6 +130,14 @@ fn fails_with(name: &str, why: &str, remedy: &str) -> Verdict {
 
 fn sampler(kind: SamplerKind, trial: &SamplerTrial, machine: &Machine) -> Verdict {
     match trial {
+        SamplerTrial::Opens(_) if kind == SamplerKind::Ptrace => works(
+            kind.name(),
+            "programs that hitm starts can be stopped for a moment and looked at",
+        ),
+        SamplerTrial::Refused(unopened) if kind == SamplerKind::Ptrace => {
+            let error = std::io::Error::from_raw_os_error(unopened.errno);
+            fails(kind.name(), ptrace::explain(machine, &error, false))
+        }
         SamplerTrial::Opens(plan) => {
             let names: Vec<&str> = plan.events.iter().map(|event| event.name.as_str()).collect();
             works(kind.name(), &format!("{} opened", names.join(", ")))
@@ -150,8 +159,8 @@ fn sampler(kind: SamplerKind, trial: &SamplerTrial, machine: &Machine) -> Verdic
 
 /// Ring buffers and descriptors of a recording of the whole system with the best sampler.
 fn resources(machine: &Machine, trials: &Trials) -> [Verdict; 2] {
-    let opened = trials.samplers.iter().find_map(|(_, trial)| match trial {
-        SamplerTrial::Opens(plan) => Some(plan),
+    let opened = trials.samplers.iter().find_map(|(kind, trial)| match trial {
+        SamplerTrial::Opens(plan) if *kind != SamplerKind::Ptrace => Some(plan),
         _ => None,
     });
     let online = machine.online_cpus.len() as u32;

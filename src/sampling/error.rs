@@ -84,6 +84,16 @@ pub enum SamplingError {
         /// How many are allowed.
         limit: u64,
     },
+    /// A process may not be traced.
+    #[error("process {pid} cannot be sampled with ptrace: {cause}; {remedy}")]
+    Trace {
+        /// Which.
+        pid: u32,
+        /// Why.
+        cause: String,
+        /// What to do.
+        remedy: String,
+    },
     /// The command cannot be run.
     #[error("{command} cannot be run: {cause}")]
     Command {

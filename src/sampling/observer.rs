@@ -28,8 +28,6 @@ const BASE_ATTEMPTS: u8 = 5;
 #[derive(Debug)]
 pub(super) struct Observer {
     formats: FxHashMap<u64, SampleFormat>,
-    /// Of the first event: all have the same.
-    attr: EventAttr,
     /// Ranges of code that is in no file, by process.
     without_file: FxHashMap<u32, Vec<(u64, u64)>>,
     captured: FxHashSet<(u32, u64)>,
@@ -47,6 +45,8 @@ pub(super) struct Observer {
     pub(super) throttled: u64,
     pub(super) lost: u64,
     partial: Vec<u8>,
+    /// Whether the bases of threads are looked for here; not where the registers tell them.
+    pub(super) finds_bases: bool,
 }
 
 impl Observer {
@@ -57,7 +57,6 @@ impl Observer {
     ) -> Self {
         Self {
             formats,
-            attr: *attr,
             without_file: FxHashMap::default(),
             captured: FxHashSet::default(),
             held: HeldFiles::default(),
@@ -72,6 +71,7 @@ impl Observer {
             throttled: 0,
             lost: 0,
             partial: Vec::new(),
+            finds_bases: cfg!(target_arch = "x86_64") && attr.sample_regs_user != 0,
         }
     }
 
@@ -270,7 +270,7 @@ impl Observer {
                 facts.push(Fact::Code { pid, time, address, bytes });
             }
         }
-        if cfg!(target_arch = "x86_64") && self.attr.sample_regs_user != 0 {
+        if self.finds_bases {
             self.wanted_bases.retain(|&(pid, tid), attempts| {
                 *attempts += 1;
                 match thread_base(pid, tid) {

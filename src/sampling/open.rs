@@ -122,7 +122,7 @@ fn is_clock(attr: &EventAttr) -> bool {
 }
 
 /// xorshift64* (Vigna 2016): nobody can foresee it who does not try to, which is all that is needed.
-fn next_random(mut state: u64) -> u64 {
+pub(super) fn next_random(mut state: u64) -> u64 {
     state ^= state >> 12;
     state ^= state << 25;
     state ^= state >> 27;

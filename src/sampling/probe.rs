@@ -39,6 +39,13 @@ pub trait OpenEvent {
         cpu: i32,
         group: Option<BorrowedFd<'_>>,
     ) -> io::Result<OwnedFd>;
+
+    /// Whether this process may trace what it starts.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel answers.
+    fn may_trace(&self) -> io::Result<()>;
 }
 
 /// The kernel of this machine.
@@ -62,6 +69,10 @@ impl OpenEvent for ThisKernel {
             leader: group,
         };
         PerfEvent::open(encoder.as_slice(), placement).map(OwnedFd::from)
+    }
+
+    fn may_trace(&self) -> io::Result<()> {
+        crate::kernel::ptrace::may_trace()
     }
 }
 
@@ -91,7 +102,7 @@ pub enum SamplerTrial {
 /// The answers to everything that is tried.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Trials {
-    /// The sampler of this CPU's vendor, if it has one, and the clock.
+    /// The sampler of this CPU's vendor, if it has one, the clock, and `ptrace`.
     pub samplers: Vec<(SamplerKind, SamplerTrial)>,
     /// Samples in the kernel.
     pub kernel_samples: Trial,
@@ -121,10 +132,15 @@ pub struct Trials {
 /// recorded: every event is opened disabled.
 pub fn probe(root: &Path, machine: &Machine, kernel: &dyn OpenEvent) -> Trials {
     let options = SamplerOptions::default();
-    let kinds = hardware_sampler(machine).into_iter().chain([SamplerKind::Clock]);
+    let kinds =
+        hardware_sampler(machine).into_iter().chain([SamplerKind::Clock, SamplerKind::Ptrace]);
     let samplers = kinds.map(|kind| {
         let trial = match plan(kind, machine, &options) {
             Err(error) => SamplerTrial::Unplanned(error),
+            Ok(plan) if kind == SamplerKind::Ptrace => match errno_of(kernel.may_trace()) {
+                Ok(()) => SamplerTrial::Opens(plan),
+                Err(errno) => SamplerTrial::Refused(Unopened { event: kind.to_string(), errno }),
+            },
             Ok(plan) => match settle(&plan, machine, kernel) {
                 Ok(plan) => SamplerTrial::Opens(plan),
                 Err(unopened) => SamplerTrial::Refused(unopened),

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use rustc_hash::FxHashMap;
 
 use super::error::SamplingError;
-use super::fact::Fact;
+use super::fact::{Fact, taken_since_start, write_facts};
 use super::machine_features::describe_machine;
 use super::observer::Observer;
 use super::open::{OpenOptions, Opened, open};
@@ -20,11 +20,10 @@ use super::synthesis;
 use super::target::{Found, Target, cgroup_path};
 use crate::kernel::{Command, PidFile, poll};
 use crate::perf_data::{
-    AttrFlags, AuxTrace, ByteOrder, CapturedCode, CpusTaken, Encoder, EventAttr, EventChange,
-    EventSpec, EventUpdate, Features, ImageBuildId, RecordType, SampleFormat, SampleType,
-    WriterOptions,
+    AttrFlags, AuxTrace, ByteOrder, EventAttr, EventSpec, Features, ImageBuildId, SampleFormat,
+    SampleType, WriterOptions,
 };
-use crate::system::{Machine, TakenTime, TakenTimeReader, process_ids, status};
+use crate::system::{Machine, TakenTimeReader, process_ids, status};
 
 /// What to record, and how.
 #[derive(Debug, Clone)]
@@ -74,6 +73,8 @@ pub struct Recorded {
     pub command: Option<Child>,
     /// How the command ended.
     pub status: Option<ExitStatus>,
+    /// Sentences for the user: what was not sampled, and why.
+    pub notes: Vec<String>,
 }
 
 /// Why a recording ended.
@@ -140,23 +141,10 @@ impl<'m> Recorder<'m> {
     ///
     /// [`SamplingError`]: the command cannot be run, or the recording not written.
     pub fn record(mut self, stop: BorrowedFd<'_>) -> Result<Recorded, SamplingError> {
-        let mut features = Features {
-            version: Some(format!("hitm {}", env!("CARGO_PKG_VERSION"))),
-            command_line: self.options.command_line.clone(),
-            ..Features::default()
-        };
-        describe_machine(Path::new("/"), self.machine, &mut features);
+        let mut features = features(self.machine, &self.options);
         let has_physical = |attr: &EventAttr| attr.sample_type.contains(SampleType::PHYS_ADDR);
         if !self.attrs().any(|attr| has_physical(&attr)) {
             features.memory_topology = None;
-        }
-        if let Some(build_id) = self.options.kernel_build_id.take() {
-            features.build_ids.push(ImageBuildId {
-                misc: 1,
-                pid: -1,
-                build_id,
-                name: "[kernel.kallsyms]".to_owned(),
-            });
         }
         let specs = self.specs();
         let writer_options = WriterOptions {
@@ -230,6 +218,7 @@ impl<'m> Recorder<'m> {
             is_without_kernel: self.wants_kernel && self.attrs().all(|attr| excludes_kernel(&attr)),
             command: child.filter(|_| status.is_none()),
             status,
+            notes: Vec::new(),
         })
     }
 
@@ -408,22 +397,7 @@ impl<'m> Recorder<'m> {
 
     fn write(&self, output: &mut Output, facts: &[Fact]) -> Result<(), SamplingError> {
         let id = self.opened.events.first().map_or(0, |event| event.id);
-        for fact in facts {
-            let change = match fact {
-                Fact::Base(base) => EventChange::ThreadBase(*base),
-                Fact::CpusTaken(taken) => EventChange::CpusTaken(*taken),
-                Fact::Code { pid, time, address, bytes } => EventChange::Code(CapturedCode {
-                    pid: *pid,
-                    time: *time,
-                    address: *address,
-                    bytes,
-                }),
-            };
-            let mut body = Encoder::new(ByteOrder::NATIVE);
-            EventUpdate { id, change }.encode(&mut body);
-            output.write(|writer| writer.record(RecordType::EVENT_UPDATE, 0, body.as_slice()))?;
-        }
-        Ok(())
+        write_facts(output, facts, id)
     }
 
     /// Writes how many samples each event has lost.
@@ -453,13 +427,27 @@ fn taken_from(root: &Path, target: &Target, found: &Found) -> TakenTimeReader {
     }
 }
 
-fn taken_since_start(reader: &TakenTimeReader) -> Fact {
-    let TakenTime { stolen_ns, quota_stops, quota_ns } = reader.since_start();
-    Fact::CpusTaken(CpusTaken { stolen_ns, quota_stops, quota_ns })
+/// What a recording says of its machine and of how it was made.
+pub(super) fn features(machine: &Machine, options: &RecordOptions) -> Features {
+    let mut features = Features {
+        version: Some(format!("hitm {}", env!("CARGO_PKG_VERSION"))),
+        command_line: options.command_line.clone(),
+        ..Features::default()
+    };
+    describe_machine(Path::new("/"), machine, &mut features);
+    if let Some(build_id) = options.kernel_build_id.clone() {
+        features.build_ids.push(ImageBuildId {
+            misc: 1,
+            pid: -1,
+            build_id,
+            name: "[kernel.kallsyms]".to_owned(),
+        });
+    }
+    features
 }
 
 /// Processes, their children, theirs and so on.
-fn with_children(root: &Path, processes: &[u32]) -> Vec<u32> {
+pub(super) fn with_children(root: &Path, processes: &[u32]) -> Vec<u32> {
     let parents: Vec<(u32, u32)> = process_ids(root)
         .unwrap_or_default()
         .into_iter()
@@ -481,11 +469,11 @@ fn excludes_kernel(attr: &EventAttr) -> bool {
 }
 
 /// Makes the process of a command, which waits.
-fn prepare(program: &[std::ffi::OsString]) -> Result<Command, SamplingError> {
+pub(super) fn prepare(program: &[std::ffi::OsString]) -> Result<Command, SamplingError> {
     Command::prepare(program).map_err(|cause| command_error(program, cause))
 }
 
-fn command_error(program: &[std::ffi::OsString], cause: io::Error) -> SamplingError {
+pub(super) fn command_error(program: &[std::ffi::OsString], cause: io::Error) -> SamplingError {
     let name = program.first().map(|name| name.to_string_lossy().into_owned());
     SamplingError::Command { command: name.unwrap_or_default(), cause }
 }

@@ -14,6 +14,8 @@ pub enum SamplerKind {
     Spe,
     /// The kernel's CPU clock with user registers.
     Clock,
+    /// Threads that are stopped by `ptrace` for a moment, where the kernel refuses its clock.
+    Ptrace,
 }
 
 impl SamplerKind {
@@ -24,6 +26,7 @@ impl SamplerKind {
             Self::Ibs => "ibs",
             Self::Spe => "spe",
             Self::Clock => "clock",
+            Self::Ptrace => "ptrace",
         }
     }
 }

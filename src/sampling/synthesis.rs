@@ -102,7 +102,7 @@ pub(super) struct BuildIds {
 impl BuildIds {
     /// The build-id of the very file that a process has mapped, also if it sees other files than we
     /// do, or if the file was deleted.
-    fn of(&mut self, root: &Path, pid: u32, mapping: &MapLine) -> Option<BuildId> {
+    pub(super) fn of(&mut self, root: &Path, pid: u32, mapping: &MapLine) -> Option<BuildId> {
         if mapping.inode == 0 || !mapping.name.starts_with(b"/") {
             return None;
         }
@@ -152,7 +152,7 @@ pub(super) fn process<W: Write>(
     written.mappings = maps(root, pid).unwrap_or_default();
     let id = sample_id(pid, pid, time, event_id);
     for mapping in &written.mappings {
-        if mapping.protection & (PROT_READ | PROT_EXEC) != 0 {
+        if is_written(mapping) {
             let build_id = build_ids.of(root, pid, mapping);
             mmap(pid, mapping, build_id.as_ref(), &id, writer)?;
         }
@@ -167,7 +167,21 @@ fn mmap<W: Write>(
     id: &SampleId,
     writer: &mut Writer<W>,
 ) -> io::Result<()> {
-    let name: &[u8] = if mapping.name.is_empty() { b"//anon" } else { &mapping.name };
+    let (misc, record) = mmap_record(pid, mapping, build_id);
+    writer.mmap(misc, &record, id)
+}
+
+/// Whether something mapped can be read or run, and so is written.
+pub(super) fn is_written(mapping: &MapLine) -> bool {
+    mapping.protection & (PROT_READ | PROT_EXEC) != 0
+}
+
+/// A line of `/proc/PID/maps` as a record, and its `misc` word.
+pub(super) fn mmap_record<'l>(
+    pid: u32,
+    mapping: &'l MapLine,
+    build_id: Option<&'l BuildId>,
+) -> (u16, Mmap<'l>) {
     let record = Mmap {
         pid,
         tid: pid,
@@ -185,9 +199,8 @@ fn mmap<W: Write>(
         },
         protection: mapping.protection,
         flags: if mapping.is_shared { MAP_SHARED } else { MAP_PRIVATE },
-        name,
+        name: if mapping.name.is_empty() { b"//anon" } else { &mapping.name },
     };
     let is_code = mapping.protection & PROT_EXEC != 0;
-    let misc = if is_code { MISC_USER } else { MISC_USER | MISC_MMAP_DATA };
-    writer.mmap(misc, &record, id)
+    (if is_code { MISC_USER } else { MISC_USER | MISC_MMAP_DATA }, record)
 }

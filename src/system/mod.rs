@@ -29,6 +29,9 @@ pub use mounts::{CgroupMount, Mount, cgroup_for_perf, mounts, tracefs};
 pub use numa::{MemoryBlocks, NodeMemory, memory_blocks, nodes};
 pub use permissions::{Capability, Lockdown, Permissions, SeccompMode};
 pub use pmu::{ConfigWord, EventWords, Format, FormatError, Pmu, pmus};
-pub use process::{MapLine, ProcessStatus, executable, maps, process_ids, status, thread_ids};
+pub use process::{
+    MapLine, ProcessStatus, SignalSets, executable, maps, process_ids, signal_sets, status,
+    thread_ids,
+};
 pub use taken_time::{TakenTime, TakenTimeReader};
 pub use topology::{CpuPlace, Topology, topology};

@@ -100,6 +100,29 @@ pub fn status(root: &Path, id: u32) -> io::Result<ProcessStatus> {
     })
 }
 
+/// What happens to signals of a process, as sets of bits; signal 1 is bit 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SignalSets {
+    /// Those with a handler.
+    pub caught: u64,
+    /// Those that are ignored on request; some are by default.
+    pub ignored: u64,
+}
+
+/// What happens to signals of a thread's process.
+///
+/// # Errors
+///
+/// There is no such thread, or it may not be looked at.
+pub fn signal_sets(tid: u32) -> io::Result<SignalSets> {
+    let text = std::fs::read_to_string(format!("/proc/{tid}/status"))?;
+    let set = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        line.and_then(|set| u64::from_str_radix(set.trim(), 16).ok()).unwrap_or(0)
+    };
+    Ok(SignalSets { caught: set("SigCgt"), ignored: set("SigIgn") })
+}
+
 /// The program that a process runs, as its link says.
 ///
 /// # Errors
