@@ -74,8 +74,14 @@ impl Program {
     /// Recorded by `hitm record` and reported.
     pub fn outcome(&self, seconds: &str, mode: &str) -> Outcome {
         let mut command = hitm();
-        command.args(["record", "--quiet", "-o"]).arg(self.recording()).arg("--");
-        let said = self.said(&mut command, &self.command(seconds, mode));
+        command.args(["record", "--quiet"]);
+        self.outcome_of(command, seconds, mode)
+    }
+
+    /// Recorded by this form of `hitm record`, and reported.
+    pub fn outcome_of(&self, mut record: Command, seconds: &str, mode: &str) -> Outcome {
+        record.arg("-o").arg(self.recording()).arg("--");
+        let said = self.said(&mut record, &self.command(seconds, mode));
         self.reported(mode, said)
     }
 
