@@ -17,8 +17,8 @@ use super::sampling_options::SamplingOptions;
 use hitm::kernel::send_signal;
 use hitm::render::{counted, grouped};
 use hitm::sampling::{
-    End, RecordOptions, Recorded, Recorder, SamplerChoice, SamplerKind, SamplerPlan, SamplingError,
-    Target, ThisKernel, cannot_follow, choose, first_that_opens, record_with_ptrace,
+    self, End, RecordOptions, Recorded, SamplerChoice, SamplerKind, SamplerPlan, SamplingError,
+    Target, ThisKernel, cannot_follow, choose, first_that_opens,
 };
 use hitm::system::Machine;
 
@@ -86,13 +86,7 @@ pub fn record(options: &SamplingOptions, output: Option<PathBuf>) -> Result<Reco
     };
     let plan = first_that_opens(&plans, &machine, &ThisKernel)
         .map_err(|error| Failure::own(error.into()))?;
-    let recorded = match plan.kind {
-        SamplerKind::Ptrace => {
-            record_with_ptrace(&machine, &plan, record_options, stop.pipe.as_fd())
-        }
-        _ => Recorder::open(&machine, &plan, record_options)
-            .and_then(|recorder| recorder.record(stop.pipe.as_fd())),
-    };
+    let recorded = sampling::record(&machine, &plan, record_options, stop.pipe.as_fd());
     let mut recorded = recorded.map_err(sampling_failure)?;
     // A command that still runs is not ended with its recording: what it answers is the answer. An
     // interrupt it has got from the terminal itself; a request to end was meant for both.

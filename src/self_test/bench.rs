@@ -11,7 +11,7 @@ use super::workload::{Assignment, Told, Workload};
 use crate::perf_data;
 use crate::report::ReportError;
 use crate::sampling::{
-    RecordOptions, Recorded, Recorder, SamplerError, SamplerPlan, SamplingError, Target,
+    RecordOptions, Recorded, SamplerError, SamplerPlan, SamplingError, Target, record,
 };
 use crate::system::Machine;
 
@@ -153,7 +153,7 @@ impl<'m> Bench<'m> {
         // Nobody writes to it: the end of the workload ends the recording.
         let (never, _open) = io::pipe()
             .map_err(|cause| SelfTestError::System { what: "a pipe cannot be made", cause })?;
-        Ok(Recorder::open(self.machine, plan, options)?.record(never.as_fd())?)
+        Ok(record(self.machine, plan, options, never.as_fd())?)
     }
 
     fn command(&self, assignment: &Assignment) -> Result<Vec<OsString>, SelfTestError> {

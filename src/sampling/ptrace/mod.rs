@@ -27,4 +27,4 @@ mod tracees;
 pub(super) use attach::explain;
 pub use plan::cannot_follow;
 pub(super) use plan::plan;
-pub use record::record;
+pub(super) use record::record;

@@ -33,7 +33,7 @@ const OPEN_FILES: u64 = 4096;
 /// # Errors
 ///
 /// [`SamplingError`]: what stands in the way, and what to do.
-pub fn record(
+pub(in crate::sampling) fn record(
     machine: &Machine,
     plan: &SamplerPlan,
     options: RecordOptions,
