@@ -144,8 +144,9 @@ fn check_loops(test: &Value) {
             assert!(part("resolved") * 100 >= part("in_loop") * 99, "{reading}");
         }
     }
-    // What follows a pointer has overwritten where it came from.
-    assert_eq!(number(&loops[0]["certain"], "accesses"), 0);
+    // What follows a pointer has overwritten where it came from; few samples are at the load itself.
+    let chase = &loops[0];
+    assert!(number(&chase["certain"], "accesses") * 20 <= number(chase, "in_loop"), "{chase}");
     let certain = &clock["certain"];
     let all = number(certain, "accesses");
     assert!(all > 1000, "{certain}");
