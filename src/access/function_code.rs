@@ -1,5 +1,6 @@
 //! The seam between architectures: a function's code in, a plan for each of its addresses out.
 
+use super::culprit::{Culprit, Trap};
 use super::plan::{Loss, Plan};
 use super::x86;
 
@@ -46,6 +47,11 @@ impl DecodedFunction {
         };
         let FunctionCode { address, bytes, starts_at_boundary, .. } = *code;
         Self { code: Some(x86::Code::decode(address, bytes, starts_at_boundary, is_64_bit)) }
+    }
+
+    /// The instruction that a debug register has caught, if the code tells which it was.
+    pub fn culprit(&self, trap: &Trap<'_>) -> Option<Culprit> {
+        self.code.as_ref()?.culprit(trap)
     }
 
     /// What a sample at `code` (in the address space of [`FunctionCode::address`]) determines.

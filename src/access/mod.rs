@@ -2,21 +2,25 @@
 
 mod c2c_stats;
 mod clock_sample;
+mod culprit;
 pub mod data_source;
 mod formula;
 mod function_code;
 mod memory_access;
 mod plan;
 mod source;
+mod watch_hit;
 mod weight;
 mod x86;
 
 pub use c2c_stats::{C2cStats, PerfVersion};
 pub use clock_sample::{ClockSample, samples_the_clock};
+pub use culprit::{Culprit, Trap};
 pub use data_source::DataSource;
 pub use formula::{AddressFormula, Bases, RegisterValues, Term, TermValue};
 pub use function_code::{DecodedFunction, FunctionCode, Instructions};
 pub use memory_access::{CodeAddress, DataAddress, MemoryAccess, PhysicalAddress};
 pub use plan::{Certainty, Direction, Loss, Place, Plan, PlannedAccess, Wait};
 pub use source::Source;
+pub use watch_hit::{WatchHit, watches_memory};
 pub use weight::{Cycles, Latency};

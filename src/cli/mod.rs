@@ -7,6 +7,7 @@ mod record;
 mod report;
 mod run;
 mod sampling_options;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -32,6 +33,8 @@ enum Command {
     Report(Box<report::ReportArguments>),
     /// Records a command and reports at once.
     Run(Box<run::RunArguments>),
+    /// Shows who touches a few bytes of a process, in order, by debug registers.
+    Watch(watch::WatchArguments),
 }
 
 /// An error, and the exit code that goes with it.
@@ -81,6 +84,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Record(arguments) => record::run(&arguments),
         Command::Report(arguments) => Ok(report::run(&arguments).map(|()| ExitCode::SUCCESS)?),
         Command::Run(arguments) => run::run(&arguments),
+        Command::Watch(arguments) => Ok(watch::run(&arguments).map(|()| ExitCode::SUCCESS)?),
     }
 }
 

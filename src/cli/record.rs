@@ -16,6 +16,8 @@ use super::Failure;
 use super::sampling_options::SamplingOptions;
 use hitm::kernel::send_signal;
 use hitm::render::{counted, grouped};
+use hitm::report::{NameOptions, ReportOptions, watch_places};
+use hitm::sampling::watch::{Place, WatchPlan, WatchSummary};
 use hitm::sampling::{
     self, End, RecordOptions, Recorded, SamplerChoice, SamplerKind, SamplerPlan, SamplingError,
     Target, ThisKernel, cannot_follow, choose, first_that_opens,
@@ -71,6 +73,8 @@ pub fn record(options: &SamplingOptions, output: Option<PathBuf>) -> Result<Reco
         plans.retain(|plan| plan.kind != SamplerKind::Ptrace);
     }
     let stop = Stop::register().context("signals cannot be caught").map_err(Failure::own)?;
+    let plan = first_that_opens(&plans, &machine, &ThisKernel)
+        .map_err(|error| Failure::own(error.into()))?;
     let record_options = RecordOptions {
         target,
         output,
@@ -82,10 +86,9 @@ pub fn record(options: &SamplingOptions, output: Option<PathBuf>) -> Result<Reco
         only_programs: options.only_exe.clone(),
         only_names: options.comm.clone(),
         command_line: std::env::args().collect(),
+        watch: watch_plan(options, &plan),
         kernel_build_id: hitm::symbols::running_kernel_build_id().map(|id| id.as_bytes().to_vec()),
     };
-    let plan = first_that_opens(&plans, &machine, &ThisKernel)
-        .map_err(|error| Failure::own(error.into()))?;
     let recorded = sampling::record(&machine, &plan, record_options, stop.pipe.as_fd());
     let mut recorded = recorded.map_err(sampling_failure)?;
     // A command that still runs is not ended with its recording: what it answers is the answer. An
@@ -98,6 +101,32 @@ pub fn record(options: &SamplingOptions, output: Option<PathBuf>) -> Result<Reco
         recorded.status = child.wait().ok();
     }
     Ok(Recording { recorded, plan, has_command })
+}
+
+/// Suspects are watched where the clock samples: hardware needs no proof.
+fn watch_plan(options: &SamplingOptions, plan: &SamplerPlan) -> Option<WatchPlan> {
+    (plan.kind == SamplerKind::Clock && !options.no_watch)
+        .then(|| WatchPlan { share: options.watch_budget, find: Arc::new(find_places) })
+}
+
+/// The suspects of what was recorded so far, found on one CPU at most: the target needs the others.
+fn find_places(recording: Vec<u8>) -> Vec<Place> {
+    let names = NameOptions { recorded_here: true, ..NameOptions::default() };
+    let options = ReportOptions { names, ..ReportOptions::default() };
+    let Ok(pool) = rayon::ThreadPoolBuilder::new().num_threads(1).build() else {
+        return Vec::new();
+    };
+    let places = pool.install(|| watch_places(recording, &options));
+    places
+        .into_iter()
+        .map(|place| Place {
+            pid: place.pid,
+            line: place.line,
+            words: place.words,
+            known_words: place.known_words,
+            threads: place.threads,
+        })
+        .collect()
 }
 
 /// Exit codes as `env` and `timeout` have them: 127 when there is no such command, 126 when it cannot
@@ -143,6 +172,9 @@ impl Recording {
                 counted(recorded.throttled, "time")
             );
         }
+        if let Some(watched) = recorded.watched {
+            report_watching(&watched);
+        }
         self.say_notes();
         if recorded.is_without_kernel {
             eprintln!(
@@ -171,15 +203,34 @@ impl Recording {
     }
 }
 
+fn report_watching(watched: &WatchSummary) {
+    if watched.turns > 0 {
+        eprintln!(
+            "hitm: {} watched with debug registers in {}: {} accesses seen, at a cost of {:.1} ms of \
+             the target's CPU time",
+            counted(watched.lines, "line"),
+            counted(watched.turns, "turn"),
+            grouped(watched.hits),
+            watched.cost as f64 / 1e6
+        );
+    }
+    if watched.is_without_registers {
+        eprintln!(
+            "hitm: some suspects were not watched: there are no debug registers left; end what holds \
+             them (a debugger, perf record -e mem:…)"
+        );
+    }
+}
+
 /// Becomes readable when the user wants an end. A second interrupt ends the process at once.
-struct Stop {
-    pipe: PipeReader,
+pub struct Stop {
+    pub pipe: PipeReader,
     /// The signal that came, 0 before.
     signal: Arc<AtomicUsize>,
 }
 
 impl Stop {
-    fn register() -> io::Result<Self> {
+    pub fn register() -> io::Result<Self> {
         let (pipe, writer) = io::pipe()?;
         let is_second = Arc::new(AtomicBool::new(false));
         let caught = Arc::new(AtomicUsize::new(0));

@@ -68,6 +68,14 @@ pub struct SamplingOptions {
     #[arg(help_heading = "Sampling", long, value_name = "CYCLES")]
     pub ldlat: Option<u32>,
 
+    /// Do not watch suspects with debug registers meanwhile
+    #[arg(help_heading = "Watching", long)]
+    pub no_watch: bool,
+
+    /// Share of the target's CPU time that watching may take, in percent
+    #[arg(help_heading = "Watching", long, value_name = "PERCENT", default_value = "1", value_parser = parse_percent, conflicts_with = "no_watch")]
+    pub watch_budget: f64,
+
     /// Stop after so many seconds
     #[arg(help_heading = "Time and space", long, value_name = "SECONDS", value_parser = parse_seconds)]
     pub duration: Option<Duration>,
@@ -179,6 +187,15 @@ impl SamplingOptions {
 fn parse_seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| format!("\"{text}\" is no number of seconds"))?;
     Duration::try_from_secs_f64(seconds).map_err(|_| format!("{text} seconds cannot be waited for"))
+}
+
+/// A share, 0 to 1, of a number of percent.
+fn parse_percent(text: &str) -> Result<f64, String> {
+    let percent: f64 = text.trim_end_matches('%').trim().parse().unwrap_or(f64::NAN);
+    match percent {
+        percent if percent > 0.0 && percent <= 50.0 => Ok(percent / 100.0),
+        _ => Err(format!("\"{text}\" is no number of percent above 0 and up to 50")),
+    }
 }
 
 fn parse_pages(text: &str) -> Result<usize, String> {

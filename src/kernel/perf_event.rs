@@ -105,6 +105,18 @@ impl PerfEvent {
         check(unsafe { sys::ioctls::DISABLE(self.fd.as_raw_fd(), WHOLE_GROUP) })
     }
 
+    /// Starts the event for so many more samples: after these it stops by itself. Not for events that
+    /// threads inherit.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel answers.
+    pub fn refresh(&self, samples: u32) -> io::Result<()> {
+        let samples = i32::try_from(samples).unwrap_or(i32::MAX);
+        // SAFETY: the descriptor is an open event; the argument is a number.
+        check(unsafe { sys::ioctls::REFRESH(self.fd.as_raw_fd(), samples) })
+    }
+
     /// The id that the event's records carry.
     ///
     /// # Errors

@@ -13,6 +13,7 @@ mod line;
 mod line_table;
 mod survey;
 pub mod timed;
+pub mod watched;
 
 pub use c2c_table::{
     C2cLine, C2cMachine, C2cOptions, C2cRow, C2cTable, Coalesce, CodePlace, Display, NodeShare,

@@ -40,11 +40,13 @@ mod feature;
 mod header;
 mod input;
 mod kernel_records;
+mod recent_copy;
 mod record;
 mod recording;
 mod sample;
 mod sample_id;
 mod user_records;
+mod watch_turn;
 mod writer;
 
 pub use attr::{
@@ -75,4 +77,5 @@ pub use user_records::{
     EventChange, EventUpdate, HeaderAttr, IdIndex, IdIndexEntry, ThreadBase, ThreadMap,
     TimeConversion, TimeScale,
 };
+pub use watch_turn::{ArmedRegister, WatchTurn};
 pub use writer::{EventSpec, Writer, WriterOptions};

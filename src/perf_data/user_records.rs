@@ -5,6 +5,7 @@
 use super::cursor::{Cursor, ShortRead, Words, until_nul};
 use super::encoder::Encoder;
 use super::kernel_records::fixed_body;
+use super::watch_turn::WatchTurn;
 
 fixed_body! {
     /// AUXTRACE: a piece of AUX data, which follows the record.
@@ -342,6 +343,8 @@ pub enum EventChange<'a> {
     Code(CapturedCode<'a>),
     /// hitm's own: time in which CPUs were taken away.
     CpusTaken(CpusTaken),
+    /// hitm's own: what was armed in a turn of watching.
+    Watched(WatchTurn),
     /// A kind that is not known here.
     Other(u64),
 }
@@ -402,6 +405,7 @@ impl CapturedCode<'_> {
 
 /// "hitm" in the upper half marks our own kinds of EVENT_UPDATE; perf's own count from 0.
 const HITM_KINDS: u64 = 0x6d74_6968 << 32;
+const WATCH_TURN: u64 = HITM_KINDS | 3;
 
 impl<'a> EventUpdate<'a> {
     /// Reads the body.
@@ -428,6 +432,7 @@ impl<'a> EventUpdate<'a> {
                 CapturedCode { pid, time, address, bytes: cursor.bytes(length as usize)? }
             }),
             CpusTaken::KIND => EventChange::CpusTaken(CpusTaken::decode(cursor)?),
+            WATCH_TURN => EventChange::Watched(WatchTurn::decode(cursor)?),
             other => EventChange::Other(other),
         };
         Ok(Self { id, change })
@@ -443,6 +448,7 @@ impl<'a> EventUpdate<'a> {
             EventChange::ThreadBase(_) => ThreadBase::KIND,
             EventChange::Code(_) => CapturedCode::KIND,
             EventChange::CpusTaken(_) => CpusTaken::KIND,
+            EventChange::Watched(_) => WATCH_TURN,
             EventChange::Other(other) => other,
         };
         encoder.u64(kind);
@@ -466,6 +472,7 @@ impl<'a> EventUpdate<'a> {
                 encoder.bytes(&[0; 8][..code.bytes.len().next_multiple_of(8) - code.bytes.len()]);
             }
             EventChange::CpusTaken(taken) => taken.encode(encoder),
+            EventChange::Watched(turn) => turn.encode(encoder),
             EventChange::Other(_) => {}
         }
     }

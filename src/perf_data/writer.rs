@@ -13,6 +13,7 @@ use super::encoder::Encoder;
 use super::feature::{CompressionInfo, EventDescription, FeatureId, Features};
 use super::header::{FILE_HEADER_SIZE, FeatureBits, Header, Section};
 use super::kernel_records::{Comm, LostSamples, MappedObject, Mmap, Task};
+use super::recent_copy::RecentCopy;
 use super::record::{MISC_MMAP_BUILD_ID, RECORD_HEADER_SIZE, RecordType};
 use super::sample::{Sample, SampleFormat};
 use super::sample_id::SampleId;
@@ -55,6 +56,12 @@ pub struct Writer<W> {
     sample_id_type: super::attr::SampleType,
     sample_id_all: bool,
     uncompressed: u64,
+    is_pipe: bool,
+    /// Whether events or ids came after the header was written.
+    has_later_events: bool,
+    copy: Option<RecentCopy>,
+    /// How many events there were at first.
+    first_events: usize,
 }
 
 impl<W: std::fmt::Debug> std::fmt::Debug for Writer<W> {
@@ -74,16 +81,9 @@ impl<W: Write + Seek> Writer<W> {
     /// What `out` answers; [`io::ErrorKind::InvalidInput`] when there is no event.
     pub fn file(out: W, events: Vec<EventSpec>, options: WriterOptions) -> io::Result<Self> {
         let mut writer = Self::new(out, events, options)?;
-        let mut ids = Encoder::new(writer.order);
-        let mut entries = Encoder::new(writer.order);
         let attr_size = writer.events.iter().map(|event| event.attr.size).max().unwrap_or(0);
-        for event in &mut writer.events {
-            event.attr.size = attr_size;
-            let offset = FILE_HEADER_SIZE + ids.len() as u64;
-            event.ids.iter().for_each(|id| ids.u64(*id));
-            event.attr.encode(&mut entries);
-            Section { offset, size: event.ids.len() as u64 * 8 }.encode(&mut entries);
-        }
+        writer.events.iter_mut().for_each(|event| event.attr.size = attr_size);
+        let (ids, entries) = writer.event_sections(FILE_HEADER_SIZE);
         writer.attr_entry_size = (entries.len() / writer.events.len()) as u64;
         writer.attrs =
             Section { offset: FILE_HEADER_SIZE + ids.len() as u64, size: entries.len() as u64 };
@@ -122,6 +122,13 @@ impl<W: Write + Seek> Writer<W> {
         for payload in &payloads {
             self.out.write_all(payload)?;
         }
+        if self.has_later_events {
+            // Those before the data lack what came later; the header may name any place for them.
+            let (mut ids, entries) = self.event_sections(offset);
+            self.attrs = Section { offset: offset + ids.len() as u64, size: entries.len() as u64 };
+            ids.bytes(entries.as_slice());
+            self.out.write_all(ids.as_slice())?;
+        }
         self.out.flush()?;
         let header = self.file_header(self.data, bits);
         self.out.seek(SeekFrom::Start(0))?;
@@ -136,6 +143,21 @@ impl<W: Write + Seek> Writer<W> {
         let mut encoder = Encoder::new(order);
         Header::File { order, attr_entry_size, attrs, data, features }.encode(&mut encoder);
         encoder.into_bytes()
+    }
+}
+
+impl<W> Writer<W> {
+    /// The ids of all events, to be written at an offset, and the attributes that point to them.
+    fn event_sections(&self, start: u64) -> (Encoder, Encoder) {
+        let mut ids = Encoder::new(self.order);
+        let mut entries = Encoder::new(self.order);
+        for event in &self.events {
+            let offset = start + ids.len() as u64;
+            event.ids.iter().for_each(|id| ids.u64(*id));
+            event.attr.encode(&mut entries);
+            Section { offset, size: event.ids.len() as u64 * 8 }.encode(&mut entries);
+        }
+        (ids, entries)
     }
 }
 
@@ -156,13 +178,9 @@ impl<W: Write> Writer<W> {
         let mut header = Encoder::new(order);
         Header::Pipe { order }.encode(&mut header);
         writer.out.write_all(header.as_slice())?;
+        writer.is_pipe = true;
         for event in writer.events.clone() {
-            let mut ids = Encoder::new(order);
-            event.ids.iter().for_each(|id| ids.u64(*id));
-            let mut body = Encoder::new(order);
-            HeaderAttr { attr: event.attr, ids: Words::new(ids.as_slice(), order) }
-                .encode(&mut body);
-            writer.record(RecordType::HEADER_ATTR, 0, body.as_slice())?;
+            writer.header_attr(&event)?;
         }
         let features = writer.complete(features);
         for bit in 0..256 {
@@ -174,14 +192,72 @@ impl<W: Write> Writer<W> {
             }
         }
         for event in writer.events.clone() {
-            if let Some(&id) = event.ids.first() {
-                let mut body = Encoder::new(order);
-                EventUpdate { id, change: EventChange::Name(event.name.as_bytes()) }
-                    .encode(&mut body);
-                writer.record(RecordType::EVENT_UPDATE, 0, body.as_slice())?;
-            }
+            writer.event_name(&event)?;
         }
         Ok(writer)
+    }
+
+    /// Keeps a copy of what is written from now on, of a bounded size: see
+    /// [`recent_copy`](Self::recent_copy).
+    pub fn keep_copy(&mut self) {
+        self.copy = Some(RecentCopy::default());
+    }
+
+    /// The recording so far as a pipe has it, of the events that it began with: without samples that
+    /// have become too many, and old. `None` when nothing is kept, or not all that samples need.
+    ///
+    /// # Errors
+    ///
+    /// Memory does not fail; what else the writer answers.
+    pub fn recent_copy(&self, features: &Features) -> io::Result<Option<Vec<u8>>> {
+        let Some(parts) = self.copy.as_ref().and_then(RecentCopy::bytes) else {
+            return Ok(None);
+        };
+        let events = self.events[..self.first_events].to_vec();
+        let options = WriterOptions { order: self.order, compression_level: None };
+        let mut bytes = Writer::pipe(Vec::new(), events, features, options)?.finish_pipe()?;
+        parts.iter().for_each(|part| bytes.extend_from_slice(part));
+        Ok(Some(bytes))
+    }
+
+    /// Adds an event that was opened after the recording began, before its first record. Into a pipe
+    /// goes a record; a file's list of events is written anew when it is finished, and an event that
+    /// is known by attribute and name only gets more ids.
+    ///
+    /// # Errors
+    ///
+    /// As [`record`](Self::record).
+    pub fn add_event(&mut self, mut event: EventSpec) -> io::Result<()> {
+        event.attr.size = self.events.first().map_or(event.attr.size, |first| first.attr.size);
+        self.has_later_events = true;
+        if self.is_pipe {
+            self.header_attr(&event)?;
+            self.event_name(&event)?;
+        }
+        let is_same = |known: &&mut EventSpec| known.attr == event.attr && known.name == event.name;
+        match self.events.iter_mut().find(is_same) {
+            Some(known) => known.ids.append(&mut event.ids),
+            None => self.events.push(event),
+        }
+        Ok(())
+    }
+
+    fn header_attr(&mut self, event: &EventSpec) -> io::Result<()> {
+        let mut ids = Encoder::new(self.order);
+        event.ids.iter().for_each(|id| ids.u64(*id));
+        let mut body = Encoder::new(self.order);
+        HeaderAttr { attr: event.attr, ids: Words::new(ids.as_slice(), self.order) }
+            .encode(&mut body);
+        self.record(RecordType::HEADER_ATTR, 0, body.as_slice())
+    }
+
+    fn event_name(&mut self, event: &EventSpec) -> io::Result<()> {
+        let Some(&id) = event.ids.first() else {
+            return Ok(());
+        };
+        let mut body = Encoder::new(self.order);
+        EventUpdate { id, change: EventChange::Name(event.name.as_bytes()) }.encode(&mut body);
+        self.record(RecordType::EVENT_UPDATE, 0, body.as_slice())
     }
 
     /// Ends a pipe recording.
@@ -209,6 +285,7 @@ impl<W: Write> Writer<W> {
             Some(level) => Some((Compressor::new(level)?, level)),
             None => None,
         };
+        let first_events = events.len();
         Ok(Self {
             out,
             events,
@@ -222,6 +299,10 @@ impl<W: Write> Writer<W> {
             sample_id_type,
             sample_id_all,
             uncompressed: 0,
+            is_pipe: false,
+            has_later_events: false,
+            copy: None,
+            first_events,
         })
     }
 
@@ -238,6 +319,9 @@ impl<W: Write> Writer<W> {
         header.u32(kind.0);
         header.u16(misc);
         header.u16(size);
+        if let Some(copy) = &mut self.copy {
+            copy.add_record(kind, header.as_slice(), body);
+        }
         if self.compressor.is_some() && kind.0 < RecordType::HEADER_ATTR.0 {
             self.pending.extend_from_slice(header.as_slice());
             self.pending.extend_from_slice(body);
@@ -353,6 +437,19 @@ impl<W: Write> Writer<W> {
     ///
     /// What the output answers.
     pub fn encoded_records(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if let Some(copy) = &mut self.copy {
+            copy.add_records(bytes, self.order);
+        }
+        self.later_records(bytes)
+    }
+
+    /// As [`encoded_records`](Self::encoded_records), for records of events that were
+    /// [added](Self::add_event): they are not in the [copy](Self::recent_copy).
+    ///
+    /// # Errors
+    ///
+    /// What the output answers.
+    pub fn later_records(&mut self, bytes: &[u8]) -> io::Result<()> {
         if self.compressor.is_none() {
             return self.put(bytes);
         }

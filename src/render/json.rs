@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use crate::report::Report;
+use serde::Serialize;
 
 /// Writes one JSON object on one line: reports of many lines are large, and readers indent as they
 /// like.
@@ -10,7 +10,7 @@ use crate::report::Report;
 /// # Errors
 ///
 /// What the writer answers.
-pub fn json(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+pub fn json(report: &impl Serialize, out: &mut dyn Write) -> io::Result<()> {
     serde_json::to_writer(&mut *out, report)?;
     out.write_all(b"\n")
 }

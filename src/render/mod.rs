@@ -10,4 +10,4 @@ pub use c2c::{C2cStyle, c2c};
 pub use clean::{clean, keep_end, keep_start};
 pub use json::json;
 pub use numbers::{counted, grouped, percent};
-pub use text::{TextStyle, text};
+pub use text::{TextStyle, text, watch_text};

@@ -19,6 +19,7 @@ pub(super) struct Counted<'c> {
     pub(super) event_accesses: &'c [u64],
     pub(super) times: Option<(Time, Time)>,
     pub(super) accepted: u64,
+    pub(super) watch_hits: u64,
 }
 
 pub(super) fn facts(session: &Session<'_, '_>, counted: &Counted<'_>) -> RecordingFacts {
@@ -43,7 +44,8 @@ pub(super) fn facts(session: &Session<'_, '_>, counted: &Counted<'_>) -> Recordi
                 accesses,
             })
             .collect(),
-        samples: recording.sample_count(),
+        samples: recording.sample_count().saturating_sub(counted.watch_hits),
+        watch_hits: counted.watch_hits,
         lost: session.lost(),
         duration_ns: counted
             .times

@@ -63,6 +63,7 @@ pub(super) fn measured_report(
                 event_accesses: &survey.event_accesses,
                 times: survey.times,
                 accepted: survey.accepted,
+                watch_hits: 0,
             },
         ),
         c2c: Some(survey.totals),
@@ -164,6 +165,7 @@ fn listed_line(
         pairs: Vec::new(),
         advice: Vec::new(),
         gain: None,
+        watched: None,
     }
 }
 

@@ -13,7 +13,11 @@ mod names;
 mod session;
 mod taken;
 mod timed;
+mod timed_analysis;
 mod warning;
+mod watch;
+mod watch_places;
+mod watched;
 
 pub use build::{report, sum_of_parts};
 pub use c2c::{C2cReport, NamedLine, NamedRow, c2c_report};
@@ -22,3 +26,5 @@ pub use model::Report;
 pub use names::{CodeName, InlinedFrame, NameOptions, Names};
 pub use session::{Progress, ReportOptions};
 pub use warning::Warning;
+pub use watch::{WatchFacts, WatchReport, WatchedAccess, WatchedCode, WatchedSum, watch_report};
+pub use watch_places::{WatchPlace, watch_places};

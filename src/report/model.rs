@@ -75,8 +75,10 @@ pub struct RecordingFacts {
     pub samplers: Vec<&'static str>,
     /// Events.
     pub events: Vec<EventFacts>,
-    /// Samples.
+    /// Samples, without accesses that debug registers saw.
     pub samples: u64,
+    /// Accesses that debug registers saw while it was recorded.
+    pub watch_hits: u64,
     /// Samples that were lost while recording.
     pub lost: u64,
     /// From the first to the last sample, ns; `None` without times.
@@ -127,6 +129,8 @@ pub struct SharedLines {
 pub enum Grade {
     /// The hardware saw it.
     Measured,
+    /// Debug registers saw threads come to it in between each other.
+    Watched,
     /// Threads spent time at accesses to it, while others wrote it.
     Timed,
 }
@@ -144,7 +148,8 @@ pub struct Line {
     pub pid: Option<u32>,
     /// What is known about it.
     pub grade: Grade,
-    /// `possible` (a suspect), `migrating` (used in turns), `none`, or not decided yet.
+    /// `false` or `true` or `mixed` sharing, `possible` (a suspect), `migrating` (used in turns), `none`,
+    /// or not decided yet.
     pub verdict: Option<&'static str>,
     /// Why.
     pub reason: Option<String>,
@@ -182,6 +187,30 @@ pub struct Line {
     pub advice: Vec<Advice>,
     /// What that would gain.
     pub gain: Option<Gain>,
+    /// What debug registers have seen of it, where they watched it.
+    pub watched: Option<WatchedFacts>,
+}
+
+/// What debug registers have seen of a line.
+#[derive(Debug, Clone, Serialize)]
+pub struct WatchedFacts {
+    /// Turns in which some of its words were watched.
+    pub turns: u64,
+    /// Accesses that were seen.
+    pub hits: u64,
+    /// Accesses that came between two of another thread on another CPU, within 2.5 ms, where one of
+    /// the three writes.
+    pub interleaved: u64,
+    /// `confirmed`, `refuted` or `undecided`.
+    pub outcome: &'static str,
+    /// Threads that were seen.
+    pub threads: u64,
+    /// Threads that were seen to write.
+    pub writers: u64,
+    /// CPUs that they were on.
+    pub cpus: Vec<u32>,
+    /// Who does what where; `samples` are accesses that were seen, and `kind` may be `unknown`.
+    pub accesses: Vec<Access>,
 }
 
 /// What a line costs.
@@ -434,6 +463,8 @@ pub struct Summary {
     pub in_turns: u64,
     /// Lines that hardware threads of one core use at once, from clock samples.
     pub on_one_core: u64,
+    /// Suspects that debug registers have cleared: they are no suspects any more.
+    pub refuted: u64,
 }
 
 /// Accesses that could not be placed, by reason.

@@ -1,6 +1,5 @@
 //! The report of a recording with clock samples.
 
-use super::code_source::ImageCodeSource;
 use super::confidence::{EXPECTED_WAITING, Unseen};
 use super::describe::{Counted, Describe, Site, facts};
 use super::error::ReportError;
@@ -10,15 +9,13 @@ use super::model::{
 };
 use super::names::Names;
 use super::session::{Progress, Session};
+use super::timed_analysis::TimedAnalysis;
 use super::warning::Warning;
+use super::watched;
 use crate::access::{Direction, Loss, samples_the_clock};
 use crate::lines::SortKey;
-use crate::lines::timed::{
-    Evidence, Lack, Plans, TimedLine, TimedOptions, TimedSite, TimedSurvey, Touches, time_near,
-    timed_lines,
-};
+use crate::lines::timed::{Evidence, Lack, TimedLine, TimedSite, TimedSurvey, Touches, time_near};
 use crate::perf_data::{AttrFlags, Event};
-use crate::process::ThreadBases;
 
 /// Lines by where time went.
 pub(super) fn timed_report(
@@ -27,25 +24,10 @@ pub(super) fn timed_report(
     limit: Option<usize>,
     progress: Progress<'_>,
 ) -> Result<Report, ReportError> {
-    session.check()?;
-    let recording = session.recording;
     let identity = session.identity();
     let mut names = session.names();
-    let mut source = ImageCodeSource::new(recording, &session.processes, &mut names);
-    let plans = Plans::of(recording, &identity, &mut source);
-    let options =
-        TimedOptions { filter: session.options.filter.clone(), bases: ThreadBases::of(recording) };
-    let survey = TimedSurvey::of(recording, &identity, &plans, &options, progress);
-    if survey.accepted == 0 && !options.filter.is_empty() {
-        let samples = recording.sample_count();
-        return Err(ReportError::NoneChosen { samples });
-    }
-    let picked = if session.options.show_all { survey.all_lines() } else { survey.suspects() };
-    let touches = Touches::of(recording, &identity, &plans, &options, &picked, progress);
-    // Without times nothing can be said to happen at once.
-    let can_claim = recording.has_times();
-    let cores = can_claim.then_some(&session.cores);
-    let mut lines = timed_lines(&touches, &identity, cores, session.options.call_graph);
+    let TimedAnalysis { survey, touches, mut lines, watch_hits } =
+        TimedAnalysis::of(session, &identity, &mut names, progress)?;
     let totals = Totals::of(&lines, &touches);
     if !session.options.show_all {
         lines.retain(|line| line.evidence().is_some_and(Evidence::is_claim));
@@ -67,6 +49,7 @@ pub(super) fn timed_report(
         event_accesses: &survey.event_accesses,
         times: survey.times,
         accepted: survey.accepted,
+        watch_hits,
     };
     Ok(Report {
         schema: SCHEMA.0,
@@ -97,6 +80,7 @@ pub(super) fn timed_report(
             suspects: totals.suspects.len() as u64,
             in_turns: totals.in_turns,
             on_one_core: totals.on_one_core,
+            refuted: totals.refuted,
             ..Summary::default()
         },
         unresolved: unresolved(&survey),
@@ -119,11 +103,12 @@ struct Totals {
     claims_high: f64,
     in_turns: u64,
     on_one_core: u64,
+    refuted: u64,
 }
 
 impl Totals {
     fn of(lines: &[TimedLine], touches: &Touches) -> Self {
-        let is_finding = |line: &&TimedLine| line.evidence() == Some(Evidence::Waiting);
+        let is_finding = |line: &&TimedLine| line.evidence().is_some_and(Evidence::is_finding);
         let is_claim = |line: &&TimedLine| line.evidence().is_some_and(Evidence::is_claim);
         let mut totals = Self {
             findings_high: time_near(touches, lines.iter().filter(is_finding)),
@@ -132,7 +117,7 @@ impl Totals {
         };
         for line in lines {
             match line.evidence() {
-                Some(Evidence::Waiting) => {
+                Some(Evidence::Waiting | Evidence::Watched) => {
                     totals.findings += 1;
                     totals.findings_waited += line.waited_weight;
                 }
@@ -141,6 +126,7 @@ impl Totals {
                 }
                 Some(Evidence::Turns) => totals.in_turns += 1,
                 Some(Evidence::OneCore) => totals.on_one_core += 1,
+                Some(Evidence::Refuted) => totals.refuted += 1,
                 Some(Evidence::OneCpu) | None => {}
             }
         }
@@ -166,12 +152,12 @@ fn listed_line(
         address: Hex(line.address.0),
         line_size: describe.session.line_size.bytes(),
         pid: (!line.is_between_processes).then_some(line.pid.0),
-        grade: Grade::Timed,
+        grade: if evidence == Some(Evidence::Watched) { Grade::Watched } else { Grade::Timed },
         verdict: match evidence {
-            Some(Evidence::Waiting) => None,
+            Some(Evidence::Waiting | Evidence::Watched) => watched::verdict(line),
             Some(Evidence::Presence(_) | Evidence::Path) => Some("possible"),
             Some(Evidence::Turns) => Some("migrating"),
-            Some(Evidence::OneCore | Evidence::OneCpu) | None => Some("none"),
+            Some(Evidence::OneCore | Evidence::OneCpu | Evidence::Refuted) | None => Some("none"),
         },
         reason: reason(line),
         confidence: confidence(line, unseen),
@@ -197,6 +183,7 @@ fn listed_line(
         pairs: Vec::new(),
         advice: Vec::new(),
         gain: None,
+        watched: watched::watched_facts(describe, line, names),
     }
 }
 
@@ -208,16 +195,25 @@ fn confidence(line: &TimedLine, unseen: &Unseen) -> Option<f64> {
     match line.evidence()? {
         Evidence::Waiting => Some(unseen.confidence(&[samples, writes, line.waited])),
         Evidence::Presence(_) | Evidence::Path => Some(unseen.suspicion(&[samples, writes])),
-        Evidence::Turns | Evidence::OneCore | Evidence::OneCpu => None,
+        Evidence::Watched => {
+            let interleaved = line.watched.as_ref().map_or(0, |watched| watched.interleaved);
+            Some(unseen.confidence(&[interleaved as f64]))
+        }
+        Evidence::Turns | Evidence::OneCore | Evidence::OneCpu | Evidence::Refuted => None,
     }
 }
 
-/// Why a line is not called contended.
+/// Why a line is not called contended, or, where it takes more than the clock to call it so, why it is.
 fn reason(line: &TimedLine) -> Option<String> {
     let at_once = "Threads on different CPUs were at this line at once";
     let samples = line.meetings.contended_samples();
     Some(match line.evidence() {
         Some(Evidence::Waiting) => return None,
+        Some(Evidence::Watched) => return line.watched.as_ref().map(watched::reason),
+        Some(Evidence::Refuted) => "Debug registers have watched all of this line while it was \
+                                    suspected, and saw no threads on different CPUs come to it in \
+                                    between each other with one of them writing."
+            .to_owned(),
         Some(Evidence::Presence(Lack::Loads)) => format!(
             "{at_once} and all seen to store to it. Stores wait in the store buffer and not where \
              they are made: a build with the line padded tells what they cost."

@@ -29,6 +29,7 @@ mod select;
 mod spe;
 mod synthesis;
 mod target;
+pub mod watch;
 
 pub use choose::{SamplerChoice, choose, hardware_sampler, plan};
 pub use clock::{

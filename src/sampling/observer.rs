@@ -75,6 +75,11 @@ impl Observer {
         }
     }
 
+    /// The time of the latest record, ns.
+    pub(super) fn latest(&self) -> u64 {
+        self.latest
+    }
+
     /// Takes a process that was there before.
     pub(super) fn add_process(&mut self, pid: u32, process: &Written) {
         for (tid, name) in &process.threads {
@@ -314,7 +319,7 @@ fn exists(name: &[u8]) -> bool {
 /// Where a thread's `fs` segment begins. It cannot be sampled, but with glibc and musl the list of
 /// robust locks lies in the structure at the segment's start, whose first word points to itself, as
 /// does glibc's third (System V ABI: `%fs:0` holds the base).
-fn thread_base(pid: u32, tid: u32) -> Option<u64> {
+pub(super) fn thread_base(pid: u32, tid: u32) -> Option<u64> {
     let list = robust_list_of(tid).ok().filter(|list| *list != 0)?;
     let first = list.saturating_sub(MAX_BASE_DISTANCE as u64) & !7;
     let mut bytes = vec![0; (list - first) as usize];

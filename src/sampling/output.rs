@@ -84,6 +84,19 @@ impl Output {
         write(&mut self.writer).map_err(|cause| self.error(cause))
     }
 
+    /// Keeps a copy of what is written from now on.
+    pub(super) fn keep_copy(&mut self) {
+        self.writer.keep_copy();
+    }
+
+    /// What was written lately, as a pipe has it, if that can be understood.
+    pub(super) fn recent_copy(
+        &self,
+        features: &Features,
+    ) -> Result<Option<Vec<u8>>, SamplingError> {
+        self.writer.recent_copy(features).map_err(|cause| self.error(cause))
+    }
+
     /// Hands everything to the system, so that it is there if this process is killed.
     pub(super) fn flush(&mut self) -> Result<(), SamplingError> {
         self.writer.flush().map_err(|cause| self.error(cause))

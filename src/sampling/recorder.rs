@@ -18,6 +18,7 @@ use super::program_filter::ProgramFilter;
 use super::sampler::SamplerPlan;
 use super::synthesis;
 use super::target::{Found, Target, cgroup_path};
+use super::watch::{Alongside, WatchPlan, WatchSummary};
 use crate::kernel::{Command, PidFile, poll};
 use crate::perf_data::{
     AttrFlags, AuxTrace, ByteOrder, EventAttr, EventSpec, Features, ImageBuildId, SampleFormat,
@@ -50,6 +51,8 @@ pub struct RecordOptions {
     pub command_line: Vec<String>,
     /// The build-id of the running kernel.
     pub kernel_build_id: Option<Vec<u8>>,
+    /// Whether suspects are watched meanwhile.
+    pub watch: Option<WatchPlan>,
 }
 
 /// What became of a recording.
@@ -75,6 +78,8 @@ pub struct Recorded {
     pub status: Option<ExitStatus>,
     /// Sentences for the user: what was not sampled, and why.
     pub notes: Vec<String>,
+    /// What watching suspects came to, if they were watched.
+    pub watched: Option<WatchSummary>,
 }
 
 /// Why a recording ended.
@@ -106,6 +111,7 @@ pub struct Recorder<'m> {
     command: Option<Command>,
     taken: TakenTimeReader,
     wants_kernel: bool,
+    watcher: Option<Alongside>,
 }
 
 impl<'m> Recorder<'m> {
@@ -132,7 +138,7 @@ impl<'m> Recorder<'m> {
         };
         let opened = open(plan, &found, machine, &open_options)?;
         let wants_kernel = plan.events.iter().any(|event| !excludes_kernel(&event.attr));
-        Ok(Self { machine, opened, found, command, taken, options, wants_kernel })
+        Ok(Self { machine, opened, found, command, taken, options, wants_kernel, watcher: None })
     }
 
     /// Records until the target ends, the time is over or `stop` becomes readable.
@@ -159,6 +165,9 @@ impl<'m> Recorder<'m> {
 
         let event_id = self.opened.events.first().map_or(0, |event| event.id);
         output.write(|writer| synthesis::kernel(Path::new("/"), writer, event_id))?;
+        if self.options.watch.is_some() {
+            output.keep_copy();
+        }
         let mut child = None;
         let started = Instant::now();
         let mut enabled = started;
@@ -184,12 +193,14 @@ impl<'m> Recorder<'m> {
                 self.synthesise(&mut output, &mut observer, 0)?;
             }
         }
+        self.watcher = self.watcher()?;
         let recorded = self
-            .drain_until_end(&mut output, &mut observer, stop, enabled)
+            .drain_until_end(&mut output, &mut observer, (&features, stop), enabled)
             .and_then(|end| self.opened.disable().map(|()| end))
-            .and_then(|end| self.drain(&mut output, &mut observer).map(|()| end));
-        let end = match recorded {
-            Ok(end) => end,
+            .and_then(|end| self.drain(&mut output, &mut observer).map(|()| end))
+            .and_then(|end| Ok((end, self.end_watching(&mut output, &observer)?)));
+        let (end, watched) = match recorded {
+            Ok(recorded) => recorded,
             Err(error) => {
                 // What was sampled cannot be written, but the command is not at fault: let it finish.
                 drop(self.opened);
@@ -219,6 +230,7 @@ impl<'m> Recorder<'m> {
             command: child.filter(|_| status.is_none()),
             status,
             notes: Vec::new(),
+            watched,
         })
     }
 
@@ -285,7 +297,7 @@ impl<'m> Recorder<'m> {
         &mut self,
         output: &mut Output,
         observer: &mut Observer,
-        stop: BorrowedFd<'_>,
+        (features, stop): (&Features, BorrowedFd<'_>),
         enabled: Instant,
     ) -> Result<End, SamplingError> {
         let ends: Vec<PidFile> = match &self.found {
@@ -296,10 +308,11 @@ impl<'m> Recorder<'m> {
         };
         let mut has_ended = vec![false; ends.len()];
         let mut is_over = vec![false; self.opened.rings.len()];
-        let mut flushed = Instant::now();
+        let (mut flushed, mut ticked) = (Instant::now(), Instant::now());
         loop {
             let left = self.options.duration.map(|time| time.saturating_sub(enabled.elapsed()));
             let time = left.map_or(TICK, |left| left.min(TICK));
+            let time = self.watcher.as_ref().map_or(time, |watcher| time.min(watcher.patience()));
             let rings: Vec<usize> =
                 (0..self.opened.rings.len()).filter(|index| !is_over[*index]).collect();
             let running: Vec<usize> = (0..ends.len()).filter(|index| !has_ended[*index]).collect();
@@ -323,8 +336,13 @@ impl<'m> Recorder<'m> {
                 is_over[*index] |= ready.is_over;
             }
             self.drain(output, observer)?;
-            self.write_facts(output, observer)?;
-            self.opened.change_periods();
+            self.watch(output, observer, features)?;
+            // A turn of watching is too short for these.
+            if !self.is_watching() || ticked.elapsed() >= TICK {
+                self.write_facts(output, observer)?;
+                self.opened.change_periods();
+                ticked = Instant::now();
+            }
             if flushed.elapsed() >= FLUSH {
                 output.flush()?;
                 flushed = Instant::now();
@@ -342,6 +360,58 @@ impl<'m> Recorder<'m> {
                 return Ok(End::Size);
             }
         }
+    }
+
+    fn watcher(&self) -> Result<Option<Alongside>, SamplingError> {
+        let Some(plan) = &self.options.watch else {
+            return Ok(None);
+        };
+        let event_id = self.opened.events.first().map_or(0, |event| event.id);
+        let processes = match &self.found {
+            Found::Threads { processes, .. } => with_children(Path::new("/"), processes),
+            _ => process_ids(Path::new("/")).unwrap_or_default(),
+        };
+        let has_command = matches!(self.options.target, Target::Command(_));
+        let like = self.opened.plan.events[0].attr;
+        Alongside::new(plan, like, event_id, &processes, has_command)
+            .map(Some)
+            .map_err(|cause| SamplingError::System { what: "a thread cannot be started", cause })
+    }
+
+    fn is_watching(&self) -> bool {
+        self.watcher.as_ref().is_some_and(Alongside::is_watching)
+    }
+
+    /// Goes on with watching suspects.
+    fn watch(
+        &mut self,
+        output: &mut Output,
+        observer: &Observer,
+        features: &Features,
+    ) -> Result<(), SamplingError> {
+        let Some(watcher) = &mut self.watcher else {
+            return Ok(());
+        };
+        if watcher.wants_recording() {
+            watcher.look_at(output.recent_copy(features)?);
+        }
+        output.write(|writer| watcher.step(writer, observer.latest()))
+    }
+
+    fn end_watching(
+        &mut self,
+        output: &mut Output,
+        observer: &Observer,
+    ) -> Result<Option<WatchSummary>, SamplingError> {
+        let Some(watcher) = self.watcher.take() else {
+            return Ok(None);
+        };
+        let mut summary = None;
+        output.write(|writer| {
+            summary = Some(watcher.finish(writer, observer.latest())?);
+            Ok(())
+        })?;
+        Ok(summary)
     }
 
     fn target_has_ended(&self, has_ended: &[bool]) -> bool {

@@ -119,6 +119,7 @@ impl<'m> Bench<'m> {
     ) -> Result<Sampled, SelfTestError> {
         let path = self.folder.path().join("hitm.data");
         let options = RecordOptions {
+            watch: None,
             target: Target::Command(self.command(assignment)?),
             output: Some(path.clone()),
             duration: Some(Duration::from_millis(assignment.milliseconds) + PATIENCE),

@@ -7,6 +7,7 @@
 mod caches;
 mod cpu_list;
 mod cpu_model;
+mod cpu_time;
 mod host;
 mod hypervisor;
 mod machine;
@@ -22,6 +23,7 @@ mod tree;
 pub use caches::{CacheLevel, caches};
 pub use cpu_list::{CpuListError, parse_cpu_list};
 pub use cpu_model::{CpuModel, Vendor};
+pub use cpu_time::{process_cpu_time, thread_cpu_time};
 pub use host::Host;
 pub use hypervisor::{Surroundings, Virtualisation};
 pub use machine::Machine;

@@ -71,10 +71,10 @@ impl Program {
         self.said(&mut command, &[seconds.into(), mode.into()])
     }
 
-    /// Recorded by `hitm record` and reported.
+    /// Recorded by the clock alone, and reported.
     pub fn outcome(&self, seconds: &str, mode: &str) -> Outcome {
         let mut command = hitm();
-        command.args(["record", "--quiet"]);
+        command.args(["record", "--no-watch", "--quiet"]);
         self.outcome_of(command, seconds, mode)
     }
 

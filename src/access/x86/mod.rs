@@ -17,6 +17,7 @@ mod plan;
 mod register;
 mod solve;
 mod state;
+mod trap;
 mod wait;
 mod walk;
 
@@ -24,6 +25,7 @@ use decode::{Listing, MAX_BYTES};
 use graph::Graph;
 use instruction::Instruction;
 
+use super::culprit::{Culprit, Trap};
 use super::plan::{Loss, Plan};
 
 /// How much code before and after the sample is looked at where the function's start is of no use.
@@ -78,6 +80,14 @@ impl Code {
             Some(index) => plan::plan(&function, index, !function.graph.before(index).is_empty()),
             None => Plan::lost(Loss::Undecodable),
         }
+    }
+}
+
+impl Code {
+    /// The instruction that a data breakpoint has caught; only where the function's first byte is known
+    /// to begin an instruction.
+    pub(super) fn culprit(&self, trap: &Trap<'_>) -> Option<Culprit> {
+        trap::culprit(self.function.as_ref()?, trap)
     }
 }
 

@@ -1,12 +1,14 @@
 //! A line that clock samples show to be contended.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use rustc_hash::FxHashMap;
 
 use super::touches::{Role, Touch};
-use super::windows::{Meetings, meetings, samples_in};
+use super::windows::{Meetings, WINDOW_NS, meetings, samples_in};
 use crate::access::{CodeAddress, Direction};
+use crate::lines::watched::{WatchOutcome, WatchedLine};
 use crate::lines::{CodeKey, Identity, LineAddress, LineOffset, SortKey, Threads};
 use crate::perf_data::SamplePosition;
 use crate::process::{Cores, Cpu, Pid, Tid, Time};
@@ -27,6 +29,11 @@ pub enum Evidence {
     OneCore,
     /// Threads that used it shared a CPU.
     OneCpu,
+    /// What was a suspicion is one no more: debug registers saw threads on different CPUs interleave
+    /// there, and one of them write.
+    Watched,
+    /// What was a suspicion is none: debug registers saw all its words, and no such threads.
+    Refuted,
 }
 
 /// What a suspicion lacks.
@@ -45,7 +52,12 @@ pub enum Lack {
 impl Evidence {
     /// Whether it makes a finding or a suspect.
     pub fn is_claim(self) -> bool {
-        self == Self::Waiting || self.is_suspicion()
+        self.is_finding() || self.is_suspicion()
+    }
+
+    /// Whether it makes a finding.
+    pub fn is_finding(self) -> bool {
+        matches!(self, Self::Waiting | Self::Watched)
     }
 
     /// Whether it makes a suspect: more would have to be seen to call the line contended.
@@ -111,6 +123,10 @@ pub struct TimedLine {
     pub rests_on_paths: bool,
     /// Who does what where: by offset, then the busiest first.
     pub sites: Vec<TimedSite>,
+    /// What debug registers have seen of it.
+    pub watched: Option<WatchedLine>,
+    /// Words of 8 bytes in a line.
+    words: u64,
 }
 
 /// So many samples while contended make a suspicion. Fewer are seen by chance, such as a thread that
@@ -177,6 +193,8 @@ impl TimedLine {
             near_weight: 0.0,
             rests_on_paths,
             sites: Vec::new(),
+            watched: None,
+            words: line_size.bytes() / 8,
         };
         let mut index = FxHashMap::default();
         let wanted = touches.chunk_by(|a, b| a.position == b.position);
@@ -206,8 +224,46 @@ impl TimedLine {
 
     /// What is known of contention here, if anything is.
     pub fn evidence(&self) -> Option<Evidence> {
+        let sampled = self.sampled_evidence()?;
+        // Those that take turns most of the time do so whatever happens in between.
+        let is_proven_by_order = sampled != Evidence::Presence(Lack::Simultaneity);
+        Some(match self.watch_outcome() {
+            WatchOutcome::Confirmed if sampled.is_suspicion() && is_proven_by_order => {
+                Evidence::Watched
+            }
+            WatchOutcome::Refuted if sampled.is_suspicion() => Evidence::Refuted,
+            _ => sampled,
+        })
+    }
+
+    /// What debug registers have shown of it.
+    pub fn watch_outcome(&self) -> WatchOutcome {
+        let (Some(watched), Some(suspected)) = (&self.watched, self.suspected()) else {
+            return WatchOutcome::Undecided;
+        };
+        watched.outcome(self.words, &suspected)
+    }
+
+    /// The time from the first to the last window that makes it suspect. Where threads take turns most
+    /// of the time, and a few windows look otherwise, all of them are meant: such windows come by
+    /// chance.
+    fn suspected(&self) -> Option<Range<Time>> {
+        let mostly_in_turns = self.is_mostly_in_turns();
+        let in_turns = self.meetings.in_turns.iter().filter(|_| mostly_in_turns);
+        let numbers = self.meetings.contended.iter().chain(in_turns).map(|window| window.number);
+        let (first, last) = (numbers.clone().min()?, numbers.max()?);
+        let start = |number: u64| Time(number.saturating_mul(WINDOW_NS));
+        Some(start(first)..start(last.saturating_add(1)))
+    }
+
+    fn is_mostly_in_turns(&self) -> bool {
         let samples = self.meetings.contended_samples();
-        let in_turns = samples_in(&self.meetings.in_turns);
+        samples_in(&self.meetings.in_turns) > samples.saturating_mul(MOSTLY)
+    }
+
+    /// What samples alone tell of contention here.
+    fn sampled_evidence(&self) -> Option<Evidence> {
+        let samples = self.meetings.contended_samples();
         if samples < MIN_SAMPLES {
             let others = [
                 (&self.meetings.on_one_core, Evidence::OneCore),
@@ -223,7 +279,7 @@ impl TimedLine {
         let writes = self.contended_writes();
         let has_writes = writes >= MIN_WRITES && writes as f64 >= samples as f64 * MIN_WRITE_SHARE;
         let has_loads = self.sites.iter().any(|site| site.direction.reads());
-        if in_turns > samples.saturating_mul(MOSTLY) {
+        if self.is_mostly_in_turns() {
             return Some(Evidence::Presence(Lack::Simultaneity));
         }
         Some(match (has_writes, self.waited >= MIN_WAITED) {
@@ -264,10 +320,10 @@ impl TimedLine {
         // Weights are below 2^63 ns, and no one ranks by fractions of a nanosecond.
         let cost = (self.waited_weight as u64, self.weight_high() as u64);
         let class = match self.evidence() {
-            Some(Evidence::Waiting) => 0,
+            Some(Evidence::Waiting | Evidence::Watched) => 0,
             Some(Evidence::Presence(_) | Evidence::Path) => 1,
             Some(Evidence::Turns | Evidence::OneCore | Evidence::OneCpu) => 2,
-            None => 3,
+            Some(Evidence::Refuted) | None => 3,
         };
         let address = (self.address, self.pid);
         match key {

@@ -108,6 +108,16 @@ impl Touches {
         Self { touches }
     }
 
+    /// Forgets what the samples waited for that something from outside has slowed down: their time is
+    /// not the program's own.
+    pub fn forget_waits(&mut self, is_disturbed: impl Fn(Pid, Time) -> bool) {
+        for touch in &mut self.touches {
+            if touch.role < Role::Present && is_disturbed(touch.pid, touch.time) {
+                touch.role = Role::Present;
+            }
+        }
+    }
+
     /// All of them, by line and then by time.
     pub fn all(&self) -> &[Touch] {
         &self.touches

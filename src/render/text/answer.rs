@@ -16,7 +16,9 @@ pub(super) fn heading(line: &Line) -> &'static str {
             "Without a contended load among the samples, but several threads write:"
         }
         (Grade::Measured, _) => "Without a contended load:",
-        (Grade::Timed, None) => "Contended:",
+        (Grade::Watched, _) | (Grade::Timed, None | Some("false" | "true" | "mixed")) => {
+            "Contended:"
+        }
         (Grade::Timed, Some("possible")) => "Suspects, each for its own reason:",
         (Grade::Timed, Some("migrating")) => "Used in turns, which is no contention:",
         (Grade::Timed, _) => "Without contention:",
@@ -115,7 +117,7 @@ fn measured_answer(report: &Report, loads: u64) -> String {
 pub(super) fn sentence(line: &Line) -> String {
     let sentence = match line.grade {
         Grade::Measured => measured_sentence(line),
-        Grade::Timed => timed_sentence(line),
+        Grade::Timed | Grade::Watched => timed_sentence(line),
     };
     match line.confidence {
         // Nothing is as sure as rounding would make it.
@@ -156,4 +158,25 @@ fn timed_sentence(line: &Line) -> String {
         grouped(line.readers),
         grouped(line.writers),
     )
+}
+
+/// What debug registers have seen of a line, if they watched it.
+pub(super) fn watched_sentence(line: &Line) -> Option<String> {
+    let watched = line.watched.as_ref()?;
+    let sharing = match line.verdict {
+        Some("false") => "; false sharing: each has bytes of its own",
+        Some("true") => "; true sharing: the same bytes",
+        Some("mixed") => "; true and false sharing: the same bytes, and others",
+        _ => "",
+    };
+    let accesses = match watched.hits {
+        1 => "1 access".to_owned(),
+        count => format!("{} accesses", grouped(count)),
+    };
+    Some(format!(
+        "watched: {accesses} by {} on {}, {} of them in between two of another thread{sharing}",
+        counted(watched.threads, "thread"),
+        counted(watched.cpus.len() as u64, "CPU"),
+        grouped(watched.interleaved),
+    ))
 }

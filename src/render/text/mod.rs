@@ -3,12 +3,14 @@
 mod answer;
 mod layout;
 mod line;
+mod watch;
 
 use std::io::{self, Write};
 
 use answer::{answer, heading};
 use layout::{WIDTH, align_right, new_table, painted, wrapped, write_table};
 use line::show_line;
+pub use watch::watch_text;
 
 use super::clean::{clean, keep_start};
 use super::{counted, grouped, percent};
@@ -165,11 +167,17 @@ fn hidden_lines(report: &Report, out: &mut dyn Write) -> io::Result<()> {
             0 => String::new(),
             count => format!(", {} of them used in turns", grouped(count)),
         };
+        let refuted = match report.summary.refuted {
+            0 => String::new(),
+            count => {
+                format!(", {} of them suspected and cleared by debug registers", grouped(count))
+            }
+        };
         let lines = counted(other.lines, "line");
-        return writeln!(
-            out,
-            "Not listed: {lines} without contention or of less cost{in_turns} (--show-all)."
+        let sentence = format!(
+            "Not listed: {lines} without contention or of less cost{in_turns}{refuted} (--show-all)."
         );
+        return wrapped(&sentence, WIDTH).iter().try_for_each(|line| writeln!(out, "{line}"));
     }
     writeln!(
         out,

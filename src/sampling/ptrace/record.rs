@@ -155,6 +155,7 @@ fn follow(
         *child = None;
     }
     Ok(Recorded {
+        watched: None,
         samples: observer.samples,
         dropped: observer.dropped,
         lost: observer.lost,

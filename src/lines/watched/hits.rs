@@ -1,0 +1,130 @@
+//! Hits, each with the instruction that made it.
+
+use rustc_hash::FxHashMap;
+
+use crate::access::{Bases, CodeAddress, DecodedFunction, Direction, FunctionCode, Trap, WatchHit};
+use crate::lines::Identity;
+use crate::lines::timed::{CodeSource, SampledCode};
+use crate::perf_data::Recording;
+use crate::process::{Pid, ThreadBases};
+
+/// A hit, and what the code says of it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PlacedHit {
+    /// The hit.
+    pub hit: WatchHit,
+    /// The instruction that made the access; the next one where it is not known.
+    pub code: CodeAddress,
+    /// Its mapping.
+    pub mapping: Option<u32>,
+    /// What it did with the bytes; `None` where that is not known: something, and where only writes
+    /// are watched a write.
+    pub direction: Option<Direction>,
+    /// The first byte it touched, as far as that is known, else the first that was watched.
+    pub address: u64,
+    /// Bytes it touched; `None` where that is not known.
+    pub size: Option<u32>,
+}
+
+impl PlacedHit {
+    /// Whether it was a write for sure.
+    pub fn writes(&self) -> bool {
+        self.hit.writes_only || self.direction.is_some_and(Direction::writes)
+    }
+}
+
+/// A function that hits were in.
+struct Function {
+    first: u64,
+    end: u64,
+    bias: u64,
+    decoded: DecodedFunction,
+}
+
+/// All hits of a recording, by time.
+pub fn hits(
+    recording: &Recording<'_>,
+    identity: &Identity<'_>,
+    source: &mut dyn CodeSource,
+    bases: &ThreadBases,
+) -> Vec<PlacedHit> {
+    let mut functions: FxHashMap<(Option<u32>, Pid), Vec<Function>> = FxHashMap::default();
+    let mut placed = Vec::new();
+    if !recording.events().iter().any(crate::access::watches_memory) {
+        return placed;
+    }
+    for batch in recording.batches() {
+        for (position, record) in recording.samples(batch) {
+            if let Ok(Some(hit)) = WatchHit::of(recording, position, &record) {
+                placed.push(place(hit, identity, source, bases, &mut functions));
+            }
+        }
+    }
+    placed.sort_by_key(|placed| (placed.hit.time, placed.hit.position));
+    placed
+}
+
+fn place(
+    hit: WatchHit,
+    identity: &Identity<'_>,
+    source: &mut dyn CodeSource,
+    bases: &ThreadBases,
+    functions: &mut FxHashMap<(Option<u32>, Pid), Vec<Function>>,
+) -> PlacedHit {
+    // The byte before the next instruction is one of the instruction that was caught, unless that is
+    // a jump, or repeats itself: then it is in the same function at least.
+    let last = hit.next.0.saturating_sub(1);
+    let mapping = identity.processes().find_user(hit.pid, last, hit.time);
+    let known = functions.entry((mapping, hit.pid)).or_default();
+    let covers = |function: &Function| (function.first..function.end).contains(&last);
+    if !known.iter().any(covers) {
+        let sampled =
+            SampledCode { mapping, pid: hit.pid, code: CodeAddress(last), time: hit.time };
+        if let Ok(loaded) = source.function(&sampled) {
+            let first = loaded.address.wrapping_add(loaded.load_bias);
+            known.push(Function {
+                first,
+                end: first.saturating_add(loaded.bytes.len() as u64),
+                bias: loaded.load_bias,
+                decoded: DecodedFunction::decode(&FunctionCode {
+                    instructions: loaded.instructions,
+                    address: loaded.address,
+                    bytes: &loaded.bytes,
+                    starts_at_boundary: loaded.starts_at_boundary,
+                }),
+            });
+        }
+    }
+    let culprit = known.iter().find(|function| covers(function)).and_then(|function| {
+        let trap = Trap {
+            next: hit.next.0.wrapping_sub(function.bias),
+            registers: hit.registers.as_ref(),
+            bases: Bases {
+                load_bias: function.bias,
+                thread: bases.find(hit.pid, hit.tid, hit.time),
+            },
+            address: hit.address,
+            length: hit.length,
+            writes_only: hit.writes_only,
+        };
+        Some((function.decoded.culprit(&trap)?, function.bias))
+    });
+    match culprit {
+        Some((culprit, bias)) => PlacedHit {
+            hit,
+            code: CodeAddress(culprit.code.wrapping_add(bias)),
+            mapping,
+            direction: Some(culprit.direction),
+            address: culprit.address.unwrap_or(hit.address),
+            size: Some(culprit.size),
+        },
+        None => PlacedHit {
+            hit,
+            code: hit.next,
+            mapping,
+            direction: None,
+            address: hit.address,
+            size: None,
+        },
+    }
+}

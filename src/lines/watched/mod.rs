@@ -1,0 +1,12 @@
+//! Lines that debug registers have watched: who really touched them, and in what order.
+//!
+//! [`hits`] finds the instruction behind each hit, [`WatchedLines`] what the hits of all turns say of
+//! a line: that threads on different CPUs interleaved there, that they did not, or nothing.
+
+mod hits;
+mod line;
+mod lines;
+
+pub use hits::{PlacedHit, hits};
+pub use line::{WatchOutcome, WatchVerdict, WatchedLine, WatchedSite};
+pub use lines::WatchedLines;
