@@ -12,6 +12,8 @@ mod compile;
 #[path = "../truth/outcome.rs"]
 #[allow(dead_code, reason = "more is judged there")]
 mod outcome;
+#[path = "../truth/quiet.rs"]
+mod quiet;
 #[path = "../truth/record.rs"]
 #[allow(dead_code, reason = "more is recorded there")]
 mod record;

@@ -14,6 +14,7 @@ mod executables;
 mod outcome;
 mod perf_recordings;
 mod phases;
+mod quiet;
 mod quota;
 mod record;
 mod said;

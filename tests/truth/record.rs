@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::compile::{Build, compile};
 use crate::outcome::Outcome;
+use crate::quiet::wait_for_two_cpus;
 use crate::said::Said;
 use crate::support::skipped::skipped;
 
@@ -42,6 +43,7 @@ impl Turn {
                 std::panic::resume_unwind(panic);
             }
             eprintln!("attempt {attempt} of {ATTEMPTS} went wrong");
+            wait_for_two_cpus();
         }
     }
 }

@@ -10,6 +10,8 @@ mod compile;
 #[allow(dead_code)]
 #[path = "../truth/outcome.rs"]
 mod outcome;
+#[path = "../truth/quiet.rs"]
+mod quiet;
 #[allow(dead_code)]
 #[path = "../truth/record.rs"]
 mod record;
