@@ -9,7 +9,9 @@ use super::touches::{Role, Touch};
 use super::windows::{Meetings, WINDOW_NS, meetings, samples_in};
 use crate::access::{CodeAddress, Direction};
 use crate::lines::watched::{WatchOutcome, WatchedLine};
-use crate::lines::{CodeKey, Identity, LineAddress, LineOffset, SortKey, Threads};
+use crate::lines::{
+    ByteUse, CodeKey, Identity, LineAddress, LineOffset, Sharing, SortKey, Threads,
+};
 use crate::perf_data::SamplePosition;
 use crate::process::{Cores, Cpu, Pid, Tid, Time};
 
@@ -85,6 +87,8 @@ pub struct TimedSite {
     pub waited: f64,
     /// Samples by thread.
     pub threads: BTreeMap<(Pid, Tid), u64>,
+    /// Those of them that were taken while the line was contended.
+    pub contended: BTreeMap<(Pid, Tid), u64>,
     /// CPUs it ran on.
     pub cpus: BTreeSet<Cpu>,
     /// The last sample's time, for names of threads.
@@ -213,7 +217,8 @@ impl TimedLine {
                 line.sites.push(TimedSite::new(touch, offset));
                 line.sites.len() - 1
             });
-            line.sites[at].add(touch, *waited, keep_samples);
+            let is_contended = line.meetings.is_contended_at(touch.time);
+            line.sites[at].add(touch, *waited, is_contended, keep_samples);
         }
         line.sites.sort_by(|a, b| {
             let busiest = b.waited.total_cmp(&a.waited).then(b.samples.cmp(&a.samples));
@@ -335,6 +340,22 @@ impl TimedLine {
         }
     }
 
+    /// How threads shared it while it was contended.
+    pub fn sharing(&self) -> Option<Sharing> {
+        let uses: Vec<ByteUse> = self
+            .sites
+            .iter()
+            .filter(|site| !site.contended.is_empty())
+            .map(|site| ByteUse {
+                offset: u32::from(site.offset.0),
+                size: site.size,
+                direction: site.direction,
+                threads: site.contended.clone(),
+            })
+            .collect();
+        Sharing::of(&uses)
+    }
+
     /// Threads that read and threads that write.
     pub fn readers_and_writers(&self) -> (Threads, Threads) {
         let of = |is: fn(Direction) -> bool| {
@@ -356,16 +377,21 @@ impl TimedSite {
             samples: 0,
             waited: 0.0,
             threads: BTreeMap::new(),
+            contended: BTreeMap::new(),
             cpus: BTreeSet::new(),
             last_time: touch.time,
             positions: Vec::new(),
         }
     }
 
-    fn add(&mut self, touch: &Touch, waited: f64, keep_samples: bool) {
+    fn add(&mut self, touch: &Touch, waited: f64, is_contended: bool, keep_samples: bool) {
+        let thread = (touch.pid, touch.tid);
         self.samples += 1;
         self.waited += waited;
-        *self.threads.entry((touch.pid, touch.tid)).or_default() += 1;
+        *self.threads.entry(thread).or_default() += 1;
+        if is_contended {
+            *self.contended.entry(thread).or_default() += 1;
+        }
         self.cpus.extend(touch.cpu);
         self.last_time = touch.time;
         if keep_samples {
