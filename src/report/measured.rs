@@ -166,6 +166,7 @@ fn listed_line(
         advice: Vec::new(),
         gain: None,
         watched: None,
+        parts: Vec::new(),
     }
 }
 

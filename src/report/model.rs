@@ -175,6 +175,8 @@ pub struct Line {
     pub objects: Vec<Object>,
     /// Fields.
     pub fields: Vec<Field>,
+    /// Its bytes by the threads that use them; empty where nothing is claimed.
+    pub parts: Vec<SharedPart>,
     /// Threads that read it and threads that write it.
     pub readers: u64,
     /// Threads that write it.
@@ -246,6 +248,23 @@ pub struct Object {
     pub size: Option<u64>,
     /// Where it was allocated.
     pub allocated_at: Vec<String>,
+}
+
+/// Bytes of a line that the same threads use in the same ways.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SharedPart {
+    /// Offset in the line and bytes of each stretch.
+    pub ranges: Vec<(u64, u64)>,
+    /// The fields in them, as far as they are known.
+    pub fields: Vec<String>,
+    /// Threads that read them.
+    pub readers: Vec<u32>,
+    /// Threads that write them.
+    pub writers: Vec<u32>,
+    /// The functions that read them, the busiest first.
+    pub read_in: Vec<String>,
+    /// The functions that write them, the busiest first.
+    pub written_in: Vec<String>,
 }
 
 /// A field in a line.

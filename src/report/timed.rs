@@ -3,6 +3,7 @@
 use super::confidence::{EXPECTED_WAITING, Unseen};
 use super::describe::{Counted, Describe, Site, facts};
 use super::error::ReportError;
+use super::explain::explain;
 use super::model::{
     Access, Cost, Grade, Hex, Line, OtherLines, Report, SCHEMA, Summary, Unparsable, Unresolved,
     UnresolvedTimed,
@@ -15,6 +16,7 @@ use super::watched;
 use crate::access::{Direction, Loss, samples_the_clock};
 use crate::lines::SortKey;
 use crate::lines::timed::{Evidence, Lack, TimedLine, TimedSite, TimedSurvey, Touches, time_near};
+use crate::lines::watched::WatchedLine;
 use crate::perf_data::{AttrFlags, Event};
 
 /// Lines by where time went.
@@ -147,14 +149,14 @@ fn listed_line(
     let in_ns = is_time(describe.session);
     let high = line.weight_high();
     let evidence = line.evidence();
-    Line {
+    let mut listed = Line {
         rank: index as u64 + 1,
         address: Hex(line.address.0),
         line_size: describe.session.line_size.bytes(),
         pid: (!line.is_between_processes).then_some(line.pid.0),
         grade: if evidence == Some(Evidence::Watched) { Grade::Watched } else { Grade::Timed },
         verdict: match evidence {
-            Some(Evidence::Waiting | Evidence::Watched) => watched::verdict(line),
+            Some(Evidence::Waiting | Evidence::Watched) => None,
             Some(Evidence::Presence(_) | Evidence::Path) => Some("possible"),
             Some(Evidence::Turns) => Some("migrating"),
             Some(Evidence::OneCore | Evidence::OneCpu | Evidence::Refuted) | None => Some("none"),
@@ -184,7 +186,15 @@ fn listed_line(
         advice: Vec::new(),
         gain: None,
         watched: watched::watched_facts(describe, line, names),
-    }
+        parts: Vec::new(),
+    };
+    let sharing = match evidence {
+        Some(Evidence::Waiting) => line.sharing(),
+        Some(Evidence::Watched) => line.watched.as_ref().and_then(WatchedLine::sharing),
+        _ => None,
+    };
+    explain(&mut listed, sharing.as_ref());
+    listed
 }
 
 /// How sure it is that threads met at a line and waited for it, or, for a suspect, that they met there
@@ -208,8 +218,7 @@ fn reason(line: &TimedLine) -> Option<String> {
     let at_once = "Threads on different CPUs were at this line at once";
     let samples = line.meetings.contended_samples();
     Some(match line.evidence() {
-        Some(Evidence::Waiting) => return None,
-        Some(Evidence::Watched) => return line.watched.as_ref().map(watched::reason),
+        Some(Evidence::Waiting | Evidence::Watched) => return None,
         Some(Evidence::Refuted) => "Debug registers have watched all of this line while it was \
                                     suspected, and saw no threads on different CPUs come to it in \
                                     between each other with one of them writing."

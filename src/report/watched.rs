@@ -7,7 +7,7 @@ use super::model::{Access, WatchedFacts};
 use super::names::Names;
 use crate::access::Direction;
 use crate::lines::timed::TimedLine;
-use crate::lines::watched::{WatchOutcome, WatchVerdict, WatchedLine};
+use crate::lines::watched::{WatchOutcome, WatchedLine};
 use crate::process::{Pid, Tid};
 
 /// The facts of a line that was watched.
@@ -31,35 +31,6 @@ pub(super) fn watched_facts(
         cpus: watched.cpus().into_iter().map(|cpu| cpu.0).collect(),
         accesses: accesses(describe, watched, names),
     })
-}
-
-/// Whether threads interleaved on the same bytes, where debug registers have seen them interleave.
-pub(super) fn verdict(line: &TimedLine) -> Option<&'static str> {
-    let watched = line.watched.as_ref();
-    let watched = watched.filter(|_| line.watch_outcome() == WatchOutcome::Confirmed)?;
-    Some(match watched.verdict()? {
-        WatchVerdict::False => "false",
-        WatchVerdict::True => "true",
-        WatchVerdict::Mixed => "mixed",
-    })
-}
-
-/// What was seen, in a sentence.
-pub(super) fn reason(watched: &WatchedLine) -> String {
-    let bytes = match watched.verdict() {
-        Some(WatchVerdict::False) => "each at bytes of its own",
-        Some(WatchVerdict::True) => "at the same bytes",
-        Some(WatchVerdict::Mixed) => "at the same bytes and at others",
-        None => "at bytes that their instructions do not tell",
-    };
-    format!(
-        "Debug registers saw {} threads on different CPUs come to this line in between each other, \
-         {} times within {} accesses, {bytes}; {} of them wrote.",
-        watched.threads().len(),
-        watched.interleaved,
-        watched.hits,
-        writers(watched),
-    )
 }
 
 fn writers(watched: &WatchedLine) -> usize {

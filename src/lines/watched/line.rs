@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::hits::PlacedHit;
 use crate::access::{CodeAddress, Direction};
-use crate::lines::LineOffset;
+use crate::lines::{ByteUse, LineOffset, Sharing};
 use crate::process::{Cpu, Pid, Tid, Time};
 
 /// Threads interleave when one comes between two accesses of another that are no further apart, ns.
@@ -17,8 +17,6 @@ const CLOSE_NS: u64 = 2_500_000;
 const MIN_INTERLEAVED: u64 = 3;
 /// So many turns in which nothing of the kind was seen make one, too.
 const MIN_TURNS: u32 = 4;
-/// A site with less than one hit in so many of a line says nothing of which bytes are shared.
-const RARELY: u64 = 50;
 
 /// What watching has shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -71,17 +69,6 @@ impl WatchedSite {
     }
 }
 
-/// Which bytes threads interleaved on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WatchVerdict {
-    /// Each on its own.
-    False,
-    /// On the same.
-    True,
-    /// On the same and on others.
-    Mixed,
-}
-
 /// A line that was watched.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct WatchedLine {
@@ -117,32 +104,21 @@ impl WatchedLine {
     }
 
     /// Which bytes threads share: `None` where no two threads were seen, or sizes are not known.
-    pub fn verdict(&self) -> Option<WatchVerdict> {
-        // What was seen once in a while may have been on the way to something else.
-        let least = self.hits / RARELY;
-        let sites: Vec<&WatchedSite> =
-            self.sites.iter().filter(|site| site.hits > least && site.size.is_some()).collect();
-        let (mut same, mut other) = (false, false);
-        for (index, a) in sites.iter().enumerate() {
-            for b in &sites[index..] {
-                let writes = |site: &WatchedSite| site.direction.is_none_or(Direction::writes);
-                let is_between_threads =
-                    a.threads.keys().any(|one| b.threads.keys().any(|two| one != two));
-                if !is_between_threads || !(writes(a) || writes(b)) {
-                    continue;
-                }
-                let end = |site: &WatchedSite| u32::from(site.offset.0) + site.size.unwrap_or(1);
-                let overlap = u32::from(a.offset.0) < end(b) && u32::from(b.offset.0) < end(a);
-                same |= overlap;
-                other |= !overlap;
-            }
-        }
-        match (same, other) {
-            (true, true) => Some(WatchVerdict::Mixed),
-            (true, false) => Some(WatchVerdict::True),
-            (false, true) => Some(WatchVerdict::False),
-            (false, false) => None,
-        }
+    pub fn sharing(&self) -> Option<Sharing> {
+        let uses: Vec<ByteUse> = self
+            .sites
+            .iter()
+            .filter_map(|site| {
+                Some(ByteUse {
+                    offset: u32::from(site.offset.0),
+                    size: site.size?,
+                    // A write, as far as is known.
+                    direction: site.direction.unwrap_or(Direction::Store),
+                    threads: site.threads.clone(),
+                })
+            })
+            .collect();
+        Sharing::of(&uses)
     }
 
     /// CPUs on which it was touched.
@@ -228,6 +204,7 @@ fn interleaved(hits: &[PlacedHit]) -> u64 {
 mod tests {
     use super::*;
     use crate::access::WatchHit;
+    use crate::lines::Verdict;
     use crate::perf_data::SamplePosition;
 
     /// A hit of a thread on a CPU at a time in µs.
@@ -308,23 +285,23 @@ mod tests {
 
     #[test]
     fn bytes_decide_between_true_and_false() {
-        let line = |places: &[(u32, u64, Direction)]| {
+        let verdict = |places: &[(u32, u64, Direction)]| {
             let hits: Vec<PlacedHit> = places
                 .iter()
                 .map(|&(tid, address, what)| PlacedHit { address, ..hit(tid, tid, 0, what) })
                 .collect();
             let mut line = WatchedLine::default();
             line.add_turn(&hits, &turn(0, 0xff, true));
-            line.verdict()
+            line.sharing().map(|sharing| sharing.verdict)
         };
         use Direction::{Load, Store};
-        assert_eq!(line(&[(1, 0x1000, Store), (2, 0x1008, Store)]), Some(WatchVerdict::False));
-        assert_eq!(line(&[(1, 0x1000, Store), (2, 0x1000, Load)]), Some(WatchVerdict::True));
-        assert_eq!(line(&[(1, 0x1000, Store), (2, 0x1004, Load)]), Some(WatchVerdict::True));
-        assert_eq!(line(&[(1, 0x1000, Store), (2, 0x1000, Store)]), Some(WatchVerdict::True));
-        let lock = [(1, 0x1000, Store), (2, 0x1000, Store), (1, 0x1008, Store), (2, 0x1010, Store)];
-        assert_eq!(line(&lock), Some(WatchVerdict::Mixed));
-        assert_eq!(line(&[(1, 0x1000, Load), (2, 0x1008, Load)]), None);
-        assert_eq!(line(&[(1, 0x1000, Store), (1, 0x1008, Store)]), None);
+        let thrice = |places: &[(u32, u64, Direction)]| verdict(&places.repeat(3));
+        assert_eq!(thrice(&[(1, 0x1000, Store), (2, 0x1008, Store)]), Some(Verdict::False));
+        assert_eq!(thrice(&[(1, 0x1000, Store), (2, 0x1000, Load)]), Some(Verdict::True));
+        assert_eq!(thrice(&[(1, 0x1000, Store), (2, 0x1004, Load)]), Some(Verdict::True));
+        let queue = [(1, 0x1000, Store), (2, 0x1000, Load), (2, 0x1010, Store), (1, 0x1010, Load)];
+        assert_eq!(thrice(&queue), Some(Verdict::Mixed));
+        assert_eq!(thrice(&[(1, 0x1000, Load), (2, 0x1008, Load)]), None);
+        assert_eq!(thrice(&[(1, 0x1000, Store), (1, 0x1008, Store)]), None);
     }
 }

@@ -8,5 +8,5 @@ mod line;
 mod lines;
 
 pub use hits::{PlacedHit, hits};
-pub use line::{WatchOutcome, WatchVerdict, WatchedLine, WatchedSite};
+pub use line::{WatchOutcome, WatchedLine, WatchedSite};
 pub use lines::WatchedLines;

@@ -163,18 +163,12 @@ fn timed_sentence(line: &Line) -> String {
 /// What debug registers have seen of a line, if they watched it.
 pub(super) fn watched_sentence(line: &Line) -> Option<String> {
     let watched = line.watched.as_ref()?;
-    let sharing = match line.verdict {
-        Some("false") => "; false sharing: each has bytes of its own",
-        Some("true") => "; true sharing: the same bytes",
-        Some("mixed") => "; true and false sharing: the same bytes, and others",
-        _ => "",
-    };
     let accesses = match watched.hits {
         1 => "1 access".to_owned(),
         count => format!("{} accesses", grouped(count)),
     };
     Some(format!(
-        "watched: {accesses} by {} on {}, {} of them in between two of another thread{sharing}",
+        "watched: {accesses} by {} on {}, {} of them in between two of another thread",
         counted(watched.threads, "thread"),
         counted(watched.cpus.len() as u64, "CPU"),
         grouped(watched.interleaved),

@@ -9,7 +9,7 @@ use super::answer::{sentence, watched_sentence};
 use super::layout::{WIDTH, align_right, new_table, painted, wrapped, write_table};
 use crate::render::clean::{clean, keep_end, keep_start};
 use crate::render::grouped;
-use crate::report::model::{Access, Grade, Line};
+use crate::report::model::{Access, Line};
 
 /// So many accesses of a line are shown unless asked for all.
 const SHOWN_ACCESSES: usize = 8;
@@ -32,9 +32,10 @@ pub(super) fn show_line(line: &Line, style: &TextStyle, out: &mut dyn Write) -> 
     let owner = line.pid.map(|pid| format!(" of process {}", pid as i32)).unwrap_or_default();
     let title = format!("#{} {} in {place}{owner}", line.rank, line.address);
     writeln!(out, "{}", painted(style, "1", &title))?;
-    // What was proven needs no excuse.
-    let reason = line.reason.as_deref().filter(|_| line.grade != Grade::Watched);
-    let reason = reason.map(|reason| format!("Why not: {reason}"));
+    let reason = line.reason.as_deref().map(|reason| match line.verdict {
+        Some(verdict @ ("false" | "true" | "mixed")) => format!("{verdict} sharing: {reason}"),
+        _ => format!("Why not: {reason}"),
+    });
     for part in std::iter::once(sentence(line)).chain(watched_sentence(line)).chain(reason) {
         for part in wrapped(&part, WIDTH - 3) {
             writeln!(out, "   {part}")?;

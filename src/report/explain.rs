@@ -1,0 +1,15 @@
+//! What the accesses of a line come to.
+
+use super::model::Line;
+use super::pairs::pairs;
+use super::sharing;
+use crate::lines::Sharing;
+
+/// Says how threads share a line, with the names that its fields and accesses have by now.
+pub(super) fn explain(line: &mut Line, sharing: Option<&Sharing>) {
+    line.pairs = pairs(&line.accesses);
+    let Some(sharing) = sharing else { return };
+    line.parts = sharing::parts(sharing, line);
+    line.verdict = Some(sharing::name(sharing.verdict));
+    line.reason = Some(sharing::reason(sharing.verdict, &line.parts));
+}
