@@ -1,6 +1,7 @@
 //! The seam between architectures: a function's code in, a plan for each of its addresses out.
 
 use super::culprit::{Culprit, Trap};
+use super::operand_facts::{DwarfRegister, OperandFacts, ValueSource};
 use super::plan::{Loss, Plan};
 use super::x86;
 
@@ -47,6 +48,18 @@ impl DecodedFunction {
         };
         let FunctionCode { address, bytes, starts_at_boundary, .. } = *code;
         Self { code: Some(x86::Code::decode(address, bytes, starts_at_boundary, is_64_bit)) }
+    }
+
+    /// The memory operands of the instruction at `code`, in the address space of
+    /// [`FunctionCode::address`].
+    pub fn operands(&self, code: u64) -> Vec<OperandFacts> {
+        self.code.as_ref().map_or_else(Vec::new, |decoded| decoded.operands(code))
+    }
+
+    /// Where the value is from that a register has before the instruction at `code`: one source for each
+    /// way to it. Empty where that is not known, or there are too many.
+    pub fn sources(&self, code: u64, register: DwarfRegister) -> Vec<ValueSource> {
+        self.code.as_ref().map_or_else(Vec::new, |decoded| decoded.sources(code, register))
     }
 
     /// The instruction that a debug register has caught, if the code tells which it was.

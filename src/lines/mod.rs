@@ -7,6 +7,7 @@
 
 mod c2c_table;
 mod code_key;
+mod decoded_code;
 mod filter;
 mod gather;
 mod line;
@@ -21,6 +22,7 @@ pub use c2c_table::{
     PhysicalPlace, RowCycles, RunningMean,
 };
 pub use code_key::CodeKey;
+pub use decoded_code::{DecodedCode, PlacedFunction};
 pub use filter::{Filter, SampledAt};
 pub use gather::{Gathered, LineAccess, LineIdentity};
 pub use line::{Identity, LineAddress, LineKey, LineOffset, LineSize};

@@ -3,12 +3,14 @@
 //! [`decode`] finds the instructions and [`graph`] the ways between them, once per function. For one
 //! sampled address [`path`] lists the ways to it and from it, [`walk`] follows the registers along
 //! each as sums over unknown values ([`algebra`], [`state`]), [`solve`] finds which of these the
-//! sampled registers determine, and [`plan`] puts together what the paths agree on.
+//! sampled registers determine, and [`plan`] puts together what the paths agree on. [`trap`] and
+//! [`explain`] say what single instructions do.
 
 mod algebra;
 mod decode;
 mod dominators;
 mod effect;
+mod explain;
 mod graph;
 mod instruction;
 mod operand;

@@ -2,6 +2,8 @@
 
 use iced_x86::Register;
 
+use crate::access::operand_facts::DwarfRegister;
+
 /// How many general registers there are.
 pub(super) const COUNT: usize = 16;
 
@@ -14,6 +16,20 @@ pub(super) const FRAME_POINTER: u8 = 5;
 /// `PERF_REG_X86_*` (`arch/x86/include/uapi/asm/perf_regs.h`) of each general register in the order
 /// of their encoding: ax, cx, dx, bx, sp, bp, si, di, r8 to r15.
 const SAMPLED: [u8; COUNT] = [0, 2, 3, 1, 7, 6, 4, 5, 16, 17, 18, 19, 20, 21, 22, 23];
+
+/// DWARF's numbers of general registers in the order of their encoding (System V ABI for x86-64, figure
+/// 3.36).
+const DWARF: [u16; COUNT] = [0, 2, 1, 3, 7, 6, 4, 5, 8, 9, 10, 11, 12, 13, 14, 15];
+
+/// The register by which debug information knows a general register.
+pub(super) fn dwarf(number: u8) -> DwarfRegister {
+    DwarfRegister(DWARF[usize::from(number) % COUNT])
+}
+
+/// The general register with a number of DWARF's.
+pub(super) fn of_dwarf(number: u16) -> Option<u8> {
+    DWARF.iter().position(|own| *own == number).map(|at| at as u8)
+}
 
 /// The number by which samples know a general register.
 pub(super) fn sampled_number(number: u8) -> u8 {
