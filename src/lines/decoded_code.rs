@@ -3,7 +3,7 @@
 use rustc_hash::FxHashMap;
 
 use super::timed::{CodeSource, SampledCode};
-use crate::access::{DecodedFunction, FunctionCode};
+use crate::access::{CodeAddress, DecodedFunction, FunctionCode};
 use crate::process::Pid;
 
 /// A decoded function, and where a process has it.
@@ -19,10 +19,16 @@ pub struct PlacedFunction {
     pub decoded: DecodedFunction,
 }
 
-/// Decodes what it is asked for.
+/// Decodes functions as they are asked for.
 pub struct DecodedCode<'s> {
     source: &'s mut dyn CodeSource,
-    functions: FxHashMap<(Option<u32>, Pid), Vec<PlacedFunction>>,
+    functions: PlacedFunctions,
+}
+
+/// Decoded functions by where processes have them.
+#[derive(Debug, Default)]
+pub struct PlacedFunctions {
+    by_mapping: FxHashMap<(Option<u32>, Pid), Vec<PlacedFunction>>,
 }
 
 impl std::fmt::Debug for DecodedCode<'_> {
@@ -34,29 +40,45 @@ impl std::fmt::Debug for DecodedCode<'_> {
 impl<'s> DecodedCode<'s> {
     /// Takes code from a source.
     pub fn new(source: &'s mut dyn CodeSource) -> Self {
-        Self { source, functions: FxHashMap::default() }
+        Self { source, functions: PlacedFunctions::default() }
     }
 
     /// The function that covers an address of code; `None` where its bytes are not at hand.
     pub fn function(&mut self, code: &SampledCode) -> Option<&PlacedFunction> {
-        let known = self.functions.entry((code.mapping, code.pid)).or_default();
-        let covers = |it: &PlacedFunction| (it.first..it.end).contains(&code.code.0);
-        if let Some(found) = known.iter().position(covers) {
-            return known.get(found);
+        let place = (code.mapping, code.pid);
+        let is_known = self.functions.find(place.0, place.1, code.code).is_some();
+        if !is_known && let Ok(loaded) = self.source.function(code) {
+            let first = loaded.address.wrapping_add(loaded.load_bias);
+            self.functions.by_mapping.entry(place).or_default().push(PlacedFunction {
+                first,
+                end: first.saturating_add(loaded.bytes.len() as u64),
+                load_bias: loaded.load_bias,
+                decoded: DecodedFunction::decode(&FunctionCode {
+                    instructions: loaded.instructions,
+                    address: loaded.address,
+                    bytes: &loaded.bytes,
+                    starts_at_boundary: loaded.starts_at_boundary,
+                }),
+            });
         }
-        let loaded = self.source.function(code).ok()?;
-        let first = loaded.address.wrapping_add(loaded.load_bias);
-        known.push(PlacedFunction {
-            first,
-            end: first.saturating_add(loaded.bytes.len() as u64),
-            load_bias: loaded.load_bias,
-            decoded: DecodedFunction::decode(&FunctionCode {
-                instructions: loaded.instructions,
-                address: loaded.address,
-                bytes: &loaded.bytes,
-                starts_at_boundary: loaded.starts_at_boundary,
-            }),
-        });
-        known.last().filter(|it| covers(it))
+        self.functions.find(place.0, place.1, code.code)
+    }
+
+    /// All that was decoded.
+    pub fn into_functions(self) -> PlacedFunctions {
+        self.functions
+    }
+}
+
+impl PlacedFunctions {
+    /// The function that covers an address of a process's code, if it was decoded.
+    pub fn find(
+        &self,
+        mapping: Option<u32>,
+        pid: Pid,
+        code: CodeAddress,
+    ) -> Option<&PlacedFunction> {
+        let known = self.by_mapping.get(&(mapping, pid))?;
+        known.iter().find(|function| (function.first..function.end).contains(&code.0))
     }
 }

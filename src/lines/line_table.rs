@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::code_key::CodeKey;
 use super::gather::LineAccess;
 use super::line::{Identity, LineAddress, LineOffset};
+use super::timed::{SampledCode, WINDOW_NS};
 use crate::access::{C2cStats, CodeAddress, MemoryAccess, PerfVersion, Source};
 use crate::perf_data::{CpuMode, SamplePosition};
 use crate::process::{Cpu, Pid, Tid, Time};
@@ -64,6 +65,8 @@ pub struct AccessSite {
     pub stats: C2cStats,
     /// Samples by thread.
     pub threads: BTreeMap<(Pid, Tid), u64>,
+    /// Those of them from stretches of time with a contended load of the line.
+    pub while_contended: BTreeMap<(Pid, Tid), u64>,
     /// CPUs it ran on.
     pub cpus: BTreeSet<Cpu>,
     /// Latencies of its loads, by source.
@@ -151,6 +154,12 @@ impl ContendedLine {
             stats: C2cStats::default(),
             sites: Vec::new(),
         };
+        let window = |access: &MemoryAccess| access.time.0 / WINDOW_NS;
+        let contended: FxHashSet<u64> = accesses
+            .iter()
+            .filter(|item| is_contended(&item.access))
+            .map(|item| window(&item.access))
+            .collect();
         let mut index = FxHashMap::default();
         for item in accesses {
             let access = &item.access;
@@ -169,6 +178,7 @@ impl ContendedLine {
                     contended: 0,
                     stats: C2cStats::default(),
                     threads: BTreeMap::new(),
+                    while_contended: BTreeMap::new(),
                     cpus: BTreeSet::new(),
                     latencies: BTreeMap::new(),
                     last_time: access.time,
@@ -180,9 +190,11 @@ impl ContendedLine {
             let perf_mapping = identity.perf_data_mapping(access);
             let stats = identity.perf_stats(access, perf_mapping, version);
             site.add(access, &stats, keep_samples);
+            if contended.contains(&window(access)) {
+                *site.while_contended.entry((access.pid, access.tid)).or_default() += 1;
+            }
             line.stats += stats;
-            let source = Source::of(access.source);
-            if kind == AccessKind::Load && source.is_contended() {
+            if is_contended(access) {
                 line.contended += 1;
                 line.contended_cycles = line.contended_cycles.saturating_add(access.latency.data.0);
             }
@@ -216,7 +228,18 @@ impl ContendedLine {
     }
 }
 
+/// Whether another cache served it.
+fn is_contended(access: &MemoryAccess) -> bool {
+    !access.source.is_store() && Source::of(access.source).is_contended()
+}
+
 impl AccessSite {
+    /// Where its code is.
+    pub fn sampled_code(&self) -> SampledCode {
+        let pid = self.threads.keys().next().map_or(Pid(u32::MAX), |(pid, _)| *pid);
+        SampledCode { mapping: self.mapping, pid, code: self.code, time: self.last_time }
+    }
+
     fn add(&mut self, access: &MemoryAccess, stats: &C2cStats, keep_samples: bool) {
         self.samples += 1;
         self.stats += *stats;

@@ -22,7 +22,7 @@ pub use c2c_table::{
     PhysicalPlace, RowCycles, RunningMean,
 };
 pub use code_key::CodeKey;
-pub use decoded_code::{DecodedCode, PlacedFunction};
+pub use decoded_code::{DecodedCode, PlacedFunction, PlacedFunctions};
 pub use filter::{Filter, SampledAt};
 pub use gather::{Gathered, LineAccess, LineIdentity};
 pub use line::{Identity, LineAddress, LineKey, LineOffset, LineSize};

@@ -8,6 +8,7 @@ use super::model::{
 };
 use super::names::Names;
 use super::session::Session;
+use super::site_code::SiteCode;
 use crate::access::{CodeAddress, samples_the_clock};
 use crate::lines::{Identity, LineAddress};
 use crate::perf_data::{Recording, SamplePosition};
@@ -91,6 +92,7 @@ pub(super) struct Site<'s> {
 pub(super) struct Describe<'c> {
     pub(super) session: &'c Session<'c, 'c>,
     pub(super) identity: &'c Identity<'c>,
+    pub(super) code: &'c SiteCode,
 }
 
 impl Describe<'_> {

@@ -3,15 +3,19 @@
 use super::confidence::{EXPECTED_LOADS, Unseen};
 use super::describe::{Counted, Describe, Site, facts};
 use super::error::ReportError;
+use super::explain::explain;
 use super::model::{
     Access, Cost, Grade, Hex, Line, MeanCycles, OtherLines, Report, SCHEMA, SharedLines,
     SourceCount, Summary, Unparsable, Unresolved,
 };
 use super::names::Names;
 use super::session::{Progress, ReportOptions, Session};
-use crate::access::Source;
+use super::site_code::SiteCode;
+use crate::access::{Direction, OperandFacts, Source};
+use crate::lines::timed::SampledCode;
 use crate::lines::{
-    AccessKind, AccessSite, ContendedLine, Gathered, Identity, LineIdentity, SortKey, Survey,
+    AccessKind, AccessSite, ByteUse, ContendedLine, Gathered, Identity, LineIdentity, Sharing,
+    SortKey, Survey, Verdict,
 };
 use crate::perf_data::CpuMode;
 
@@ -45,7 +49,10 @@ pub(super) fn measured_report(
     let loads = survey.totals.load;
     let unseen = Unseen::of(session, survey.times, loads, survey.totals.ld_noadrs);
     let mut names = session.names();
-    let describe = Describe { session, identity: &identity };
+    let user = |site: &&AccessSite| site.mode == CpuMode::User;
+    let sites = lines.iter().flat_map(|line| line.sites.iter().filter(user));
+    let code = SiteCode::of(session, &mut names, sites.map(AccessSite::sampled_code));
+    let describe = Describe { session, identity: &identity, code: &code };
     let listed: Vec<Line> = lines
         .iter()
         .enumerate()
@@ -141,7 +148,7 @@ fn listed_line(
     let (readers, writers) = line.readers_and_writers();
     let object = describe.object(line.address, line.data_mapping);
     let is_own = !line.is_between_processes && object.kind != "kernel";
-    Line {
+    let mut listed = Line {
         rank: index as u64 + 1,
         address: Hex(line.address.0),
         line_size: describe.session.line_size.bytes(),
@@ -167,7 +174,45 @@ fn listed_line(
         gain: None,
         watched: None,
         parts: Vec::new(),
+    };
+    let sharing = if line.contended > 0 { sharing(describe, line) } else { None };
+    explain(&mut listed, sharing.as_ref());
+    listed
+}
+
+/// How threads share a line. Where the size of an access is not known nothing is claimed that depends on
+/// it.
+fn sharing(describe: &Describe<'_>, line: &ContendedLine) -> Option<Sharing> {
+    let mut knows_sizes = true;
+    let mut uses = Vec::new();
+    for site in line.sites.iter().filter(|site| !site.while_contended.is_empty()) {
+        let operand = operand(describe, site);
+        knows_sizes &= operand.is_some();
+        uses.push(ByteUse {
+            offset: u32::from(site.offset.0),
+            size: operand.as_ref().map_or(1, |operand| operand.size),
+            direction: operand.map_or_else(|| direction(site), |operand| operand.direction),
+            threads: site.while_contended.clone(),
+        });
     }
+    Sharing::of(&uses).filter(|sharing| knows_sizes || sharing.verdict == Verdict::True)
+}
+
+fn direction(site: &AccessSite) -> Direction {
+    match site.kind {
+        AccessKind::Load => Direction::Load,
+        AccessKind::Store => Direction::Store,
+    }
+}
+
+/// The operand of a site's instruction. An access that ends in the next line counts there with its first
+/// byte alone, as the hardware names it.
+fn operand(describe: &Describe<'_>, site: &AccessSite) -> Option<OperandFacts> {
+    if site.mode != CpuMode::User {
+        return None;
+    }
+    let SampledCode { mapping, pid, code, .. } = site.sampled_code();
+    describe.code.operand(mapping, pid, code, direction(site))
 }
 
 fn access(describe: &Describe<'_>, site: &AccessSite, names: &mut Names<'_>) -> Access {
@@ -179,11 +224,14 @@ fn access(describe: &Describe<'_>, site: &AccessSite, names: &mut Names<'_>) -> 
         last_time: site.last_time,
         positions: &site.positions,
     };
+    let operand = operand(describe, site);
     Access {
         offset: u64::from(site.offset.0),
-        kind: match site.kind {
-            AccessKind::Load => "load",
-            AccessKind::Store => "store",
+        size: operand.as_ref().map(|operand| u64::from(operand.size)),
+        kind: match operand.map_or_else(|| direction(site), |operand| operand.direction) {
+            Direction::Load => "load",
+            Direction::Store => "store",
+            Direction::ReadModifyWrite => "rmw",
         },
         in_kernel: site.mode == CpuMode::Kernel,
         samples: site.samples,

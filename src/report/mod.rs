@@ -14,6 +14,7 @@ mod names;
 mod pairs;
 mod session;
 mod sharing;
+mod site_code;
 mod taken;
 mod timed;
 mod timed_analysis;

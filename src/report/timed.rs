@@ -10,6 +10,7 @@ use super::model::{
 };
 use super::names::Names;
 use super::session::{Progress, Session};
+use super::site_code::SiteCode;
 use super::timed_analysis::TimedAnalysis;
 use super::warning::Warning;
 use super::watched;
@@ -38,7 +39,9 @@ pub(super) fn timed_report(
     lines.truncate(limit.unwrap_or(usize::MAX));
 
     let unseen = Unseen::of(session, survey.times, survey.accepted, survey.unresolved());
-    let describe = Describe { session, identity: &identity };
+    let sites = lines.iter().flat_map(|line| line.sites.iter().map(|site| site.sampled_code()));
+    let code = SiteCode::of(session, &mut names, sites);
+    let describe = Describe { session, identity: &identity, code: &code };
     let listed: Vec<Line> = lines
         .iter()
         .enumerate()

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use rustc_hash::FxHashMap;
 
+use super::plans::SampledCode;
 use super::touches::{Role, Touch};
 use super::windows::{Meetings, WINDOW_NS, meetings, samples_in};
 use crate::access::{CodeAddress, Direction};
@@ -88,7 +89,7 @@ pub struct TimedSite {
     /// Samples by thread.
     pub threads: BTreeMap<(Pid, Tid), u64>,
     /// Those of them that were taken while the line was contended.
-    pub contended: BTreeMap<(Pid, Tid), u64>,
+    pub while_contended: BTreeMap<(Pid, Tid), u64>,
     /// CPUs it ran on.
     pub cpus: BTreeSet<Cpu>,
     /// The last sample's time, for names of threads.
@@ -345,12 +346,12 @@ impl TimedLine {
         let uses: Vec<ByteUse> = self
             .sites
             .iter()
-            .filter(|site| !site.contended.is_empty())
+            .filter(|site| !site.while_contended.is_empty())
             .map(|site| ByteUse {
                 offset: u32::from(site.offset.0),
                 size: site.size,
                 direction: site.direction,
-                threads: site.contended.clone(),
+                threads: site.while_contended.clone(),
             })
             .collect();
         Sharing::of(&uses)
@@ -367,6 +368,12 @@ impl TimedLine {
 }
 
 impl TimedSite {
+    /// Where its code is.
+    pub fn sampled_code(&self) -> SampledCode {
+        let pid = self.threads.keys().next().map_or(Pid(u32::MAX), |(pid, _)| *pid);
+        SampledCode { mapping: self.mapping, pid, code: self.code, time: self.last_time }
+    }
+
     fn new(touch: &Touch, offset: LineOffset) -> Self {
         Self {
             offset,
@@ -377,7 +384,7 @@ impl TimedSite {
             samples: 0,
             waited: 0.0,
             threads: BTreeMap::new(),
-            contended: BTreeMap::new(),
+            while_contended: BTreeMap::new(),
             cpus: BTreeSet::new(),
             last_time: touch.time,
             positions: Vec::new(),
@@ -390,7 +397,7 @@ impl TimedSite {
         self.waited += waited;
         *self.threads.entry(thread).or_default() += 1;
         if is_contended {
-            *self.contended.entry(thread).or_default() += 1;
+            *self.while_contended.entry(thread).or_default() += 1;
         }
         self.cpus.extend(touch.cpu);
         self.last_time = touch.time;

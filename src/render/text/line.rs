@@ -92,7 +92,7 @@ fn access_table(accesses: &[&Access], style: &TextStyle) -> Table {
             [size, grouped(access.samples), grouped(waited)]
         } else {
             let cycles = access.mean_cycles.as_ref().and_then(|mean| mean.contended.or(mean.load));
-            let is_load = access.kind == "load";
+            let is_load = access.kind != "store";
             let contended = if is_load { grouped(access.contended) } else { String::new() };
             let cycles = cycles.map(|cycles| format!("{cycles:.0}")).unwrap_or_default();
             [grouped(access.samples), contended, cycles]
