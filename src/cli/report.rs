@@ -29,6 +29,8 @@ enum Format {
     C2c,
     /// For scripts.
     Json,
+    /// For a review or a ticket.
+    Markdown,
 }
 
 #[derive(Debug, Args)]
@@ -196,9 +198,9 @@ fn rendered(arguments: &ReportArguments) -> anyhow::Result<Vec<u8>> {
             };
             hitm::render::c2c(&report, &style, &mut rendered)?;
         }
-        Format::Text | Format::Json => {
-            let is_text = arguments.format == Format::Text;
-            let limit = arguments.limit.or((is_text && !arguments.show_all).then_some(TEXT_LINES));
+        Format::Text | Format::Json | Format::Markdown => {
+            let is_read = arguments.format != Format::Json && !arguments.show_all;
+            let limit = arguments.limit.or(is_read.then_some(TEXT_LINES));
             let limit = if arguments.stats { Some(0) } else { limit };
             let report = hitm::report::report(
                 &recording,
@@ -209,16 +211,18 @@ fn rendered(arguments: &ReportArguments) -> anyhow::Result<Vec<u8>> {
             )
             .with_context(named)?;
             drop(progress);
-            if is_text {
-                let style = TextStyle {
-                    colour: arguments.output.is_none() && wants_colour(),
-                    verbose: arguments.verbose,
-                    full_names: arguments.full_symbols,
-                    lines: !arguments.stats,
-                };
-                hitm::render::text(&report, &style, &mut rendered)?;
-            } else {
-                hitm::render::json(&report, &mut rendered)?;
+            match arguments.format {
+                Format::Json => hitm::render::json(&report, &mut rendered)?,
+                Format::Markdown => hitm::render::markdown(&report, &mut rendered)?,
+                Format::Text | Format::C2c => {
+                    let style = TextStyle {
+                        colour: arguments.output.is_none() && wants_colour(),
+                        verbose: arguments.verbose,
+                        full_names: arguments.full_symbols,
+                        lines: !arguments.stats,
+                    };
+                    hitm::render::text(&report, &style, &mut rendered)?;
+                }
             }
         }
     }

@@ -3,11 +3,13 @@
 mod c2c;
 mod clean;
 mod json;
+mod markdown;
 mod numbers;
 mod text;
 
 pub use c2c::{C2cStyle, c2c};
 pub use clean::{clean, keep_end, keep_start};
 pub use json::json;
+pub use markdown::markdown;
 pub use numbers::{counted, grouped, percent};
 pub use text::{TextStyle, text, watch_text};

@@ -125,7 +125,7 @@ pub(super) fn what(part: &SharedPart) -> String {
         };
         part.ranges.iter().map(range).collect()
     } else {
-        part.fields.iter().map(|name| format!("`{name}`")).collect()
+        part.fields.iter().map(|name| format!("`{}`", name.replace('`', "'"))).collect()
     };
     match names.len() {
         0 => "nothing".to_owned(),

@@ -27,14 +27,18 @@ pub(super) fn heading(line: &Line) -> &'static str {
 
 /// The first line is the answer.
 pub(super) fn answer(report: &Report, style: &TextStyle, out: &mut dyn Write) -> io::Result<()> {
-    let sentence = match report.c2c {
-        Some(stats) => measured_answer(report, stats.load),
-        None => timed_answer(report),
-    };
-    for line in wrapped(&sentence, WIDTH) {
+    for line in wrapped(&answer_sentence(report), WIDTH) {
         writeln!(out, "{}", painted(style, "1", &line))?;
     }
     Ok(())
+}
+
+/// The answer in a sentence.
+pub(in crate::render) fn answer_sentence(report: &Report) -> String {
+    match report.c2c {
+        Some(stats) => measured_answer(report, stats.load),
+        None => timed_answer(report),
+    }
 }
 
 fn timed_answer(report: &Report) -> String {

@@ -9,35 +9,16 @@ use super::answer::{sentence, watched_sentence};
 use super::layout::{WIDTH, align_right, new_table, painted, wrapped, write_table};
 use crate::render::clean::{clean, keep_end, keep_start};
 use crate::render::grouped;
-use crate::report::model::{Access, Line};
+use crate::report::model::{Access, Line, SourceLine};
 
 /// So many accesses of a line are shown unless asked for all.
 const SHOWN_ACCESSES: usize = 8;
 
 /// Writes one line: its name, what it costs, and who does what where.
 pub(super) fn show_line(line: &Line, style: &TextStyle, out: &mut dyn Write) -> io::Result<()> {
-    let object = line.objects.first();
-    let place = object.map_or("unmapped memory".to_owned(), |object| {
-        match (object.kind, object.name.as_deref()) {
-            ("kernel", None) => "kernel memory".to_owned(),
-            (_, None) => "unmapped memory".to_owned(),
-            ("unknown", Some("//anon")) => "anonymous memory".to_owned(),
-            ("unknown", Some(name)) => keep_end(&clean(name), 40),
-            (kind, Some(name)) if name.starts_with('[') && name[1..].starts_with(kind) => {
-                kind.to_owned()
-            }
-            (kind, Some(name)) => format!("{kind} {}", keep_end(&clean(name), 40)),
-        }
-    });
-    let owner = line.pid.map(|pid| format!(" of process {}", pid as i32)).unwrap_or_default();
-    let title = format!("#{} {} in {place}{owner}", line.rank, line.address);
-    writeln!(out, "{}", painted(style, "1", &title))?;
-    let reason = line.reason.as_deref().map(|reason| match line.verdict {
-        Some(verdict @ ("false" | "true" | "mixed")) => format!("{verdict} sharing: {reason}"),
-        _ => format!("Why not: {reason}"),
-    });
-    for part in std::iter::once(sentence(line)).chain(watched_sentence(line)).chain(reason) {
-        for part in wrapped(&part, WIDTH - 3) {
+    writeln!(out, "{}", painted(style, "1", &clean(&line_title(line))))?;
+    for sentence in line_sentences(line) {
+        for part in wrapped(&clean(&sentence), WIDTH - 3) {
             writeln!(out, "   {part}")?;
         }
     }
@@ -57,6 +38,34 @@ pub(super) fn show_line(line: &Line, style: &TextStyle, out: &mut dyn Write) -> 
         }
     }
     Ok(())
+}
+
+/// A line's place in the ranking, its address and whose it is.
+pub(in crate::render) fn line_title(line: &Line) -> String {
+    let object = line.objects.first();
+    let place = object.map_or("unmapped memory".to_owned(), |object| {
+        match (object.kind, object.name.as_deref()) {
+            ("kernel", None) => "kernel memory".to_owned(),
+            (_, None) => "unmapped memory".to_owned(),
+            ("unknown", Some("//anon")) => "anonymous memory".to_owned(),
+            ("unknown", Some(name)) => keep_end(name, 40),
+            (kind, Some(name)) if name.starts_with('[') && name[1..].starts_with(kind) => {
+                kind.to_owned()
+            }
+            (kind, Some(name)) => format!("{kind} {}", keep_end(name, 40)),
+        }
+    });
+    let owner = line.pid.map(|pid| format!(" of process {}", pid as i32)).unwrap_or_default();
+    format!("#{} {} in {place}{owner}", line.rank, line.address)
+}
+
+/// What is said of a line in sentences.
+pub(in crate::render) fn line_sentences(line: &Line) -> Vec<String> {
+    let reason = line.reason.as_deref().map(|reason| match line.verdict {
+        Some(verdict @ ("false" | "true" | "mixed")) => format!("{verdict} sharing: {reason}"),
+        _ => format!("Why not: {reason}"),
+    });
+    std::iter::once(sentence(line)).chain(watched_sentence(line)).chain(reason).collect()
 }
 
 /// The accesses that matter most: those that wait, and those that write and so make others wait.
@@ -157,10 +166,21 @@ fn is_of_a_language(file: &str) -> bool {
 }
 
 /// The innermost source line that is the program's own, if there is one.
-fn source(access: &Access, style: &TextStyle) -> String {
+fn own_source(access: &Access) -> Option<&SourceLine> {
     let inlined = access.inlines.iter().filter_map(|frame| frame.source.as_ref());
     let own = inlined.chain(&access.source).find(|place| !is_of_a_language(&place.file));
-    let Some(place) = own.or(access.source.as_ref()) else {
+    own.or(access.source.as_ref())
+}
+
+/// File and line of an access, without the file's folders.
+pub(in crate::render) fn source_of(access: &Access) -> Option<String> {
+    let place = own_source(access)?;
+    let file = place.file.rsplit('/').next().unwrap_or(&place.file);
+    Some(format!("{file}:{}", place.line))
+}
+
+fn source(access: &Access, style: &TextStyle) -> String {
+    let Some(place) = own_source(access) else {
         return String::new();
     };
     let inlined = if access.inlines.is_empty() { "" } else { " (inl)" };

@@ -7,9 +7,11 @@ mod watch;
 
 use std::io::{self, Write};
 
+pub(super) use answer::answer_sentence;
 use answer::{answer, heading};
 use layout::{WIDTH, align_right, new_table, painted, wrapped, write_table};
 use line::show_line;
+pub(super) use line::{line_sentences, line_title, source_of};
 pub use watch::watch_text;
 
 use super::clean::{clean, keep_start};
