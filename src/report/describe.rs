@@ -9,7 +9,8 @@ use super::model::{
 use super::names::Names;
 use super::session::Session;
 use super::site_code::SiteCode;
-use crate::access::{CodeAddress, samples_the_clock};
+use crate::access::{CodeAddress, Direction, LockUse, samples_the_clock};
+use crate::lines::timed::SampledCode;
 use crate::lines::{Identity, LineAddress};
 use crate::perf_data::{Recording, SamplePosition};
 use crate::process::{Cpu, MemoryKind, Pid, Tid, Time};
@@ -88,6 +89,15 @@ pub(super) struct Site<'s> {
     pub(super) positions: &'s [SamplePosition],
 }
 
+/// The word for it in JSON.
+pub(super) fn lock_word(lock: LockUse) -> &'static str {
+    match lock {
+        LockUse::Take => "take",
+        LockUse::Draw => "draw",
+        LockUse::Spin => "wait",
+    }
+}
+
 /// Describes objects and code of one recording.
 pub(super) struct Describe<'c> {
     pub(super) session: &'c Session<'c, 'c>,
@@ -116,6 +126,12 @@ impl Describe<'_> {
             size: None,
             allocated_at: Vec::new(),
         }
+    }
+
+    /// What a site's instruction does to a lock.
+    pub(super) fn lock(&self, site: &SampledCode, direction: Direction) -> Option<&'static str> {
+        let operand = self.code.operand(site.mapping, site.pid, site.code, direction)?;
+        operand.lock.map(lock_word)
     }
 
     /// An access with its names, threads, CPUs and callers; what the samples say of it is left to
@@ -162,6 +178,7 @@ impl Describe<'_> {
                 })
                 .collect(),
             field: None,
+            lock: None,
             threads,
             cpus: site.cpus.iter().map(|cpu| cpu.0).collect(),
             nodes: nodes.into_iter().collect(),

@@ -1,5 +1,6 @@
 //! What the accesses of a line come to.
 
+use super::blame::is_in_lock_primitive;
 use super::model::Line;
 use super::pairs::pairs;
 use super::sharing;
@@ -7,6 +8,11 @@ use crate::lines::Sharing;
 
 /// Says how threads share a line, with the names that its fields and accesses have by now.
 pub(super) fn explain(line: &mut Line, sharing: Option<&Sharing>) {
+    for access in &mut line.accesses {
+        if access.lock.is_none() && is_in_lock_primitive(access) {
+            access.lock = Some("use");
+        }
+    }
     line.pairs = pairs(&line.accesses);
     let Some(sharing) = sharing else { return };
     line.parts = sharing::parts(sharing, line);

@@ -1,7 +1,7 @@
 //! The report of a recording with memory samples.
 
 use super::confidence::{EXPECTED_LOADS, Unseen};
-use super::describe::{Counted, Describe, Site, facts};
+use super::describe::{Counted, Describe, Site, facts, lock_word};
 use super::error::ReportError;
 use super::explain::explain;
 use super::model::{
@@ -228,11 +228,12 @@ fn access(describe: &Describe<'_>, site: &AccessSite, names: &mut Names<'_>) -> 
     Access {
         offset: u64::from(site.offset.0),
         size: operand.as_ref().map(|operand| u64::from(operand.size)),
-        kind: match operand.map_or_else(|| direction(site), |operand| operand.direction) {
+        kind: match operand.as_ref().map_or_else(|| direction(site), |operand| operand.direction) {
             Direction::Load => "load",
             Direction::Store => "store",
             Direction::ReadModifyWrite => "rmw",
         },
+        lock: operand.as_ref().and_then(|operand| operand.lock).map(lock_word),
         in_kernel: site.mode == CpuMode::Kernel,
         samples: site.samples,
         contended: site.contended,

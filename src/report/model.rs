@@ -265,6 +265,8 @@ pub struct SharedPart {
     pub read_in: Vec<String>,
     /// The functions that write them, the busiest first.
     pub written_in: Vec<String>,
+    /// Whether a lock is among them.
+    pub has_lock: bool,
 }
 
 /// A field in a line.
@@ -323,6 +325,9 @@ pub struct Access {
     pub inlines: Vec<Inline>,
     /// Field.
     pub field: Option<String>,
+    /// What it does to a lock, if it does: `take`, `draw` (a ticket), `wait`, or `use` where only the
+    /// function's name tells.
+    pub lock: Option<&'static str>,
     /// Who.
     pub threads: Vec<ThreadSamples>,
     /// CPUs.

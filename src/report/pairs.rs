@@ -74,6 +74,7 @@ mod tests {
             source: None,
             inlines: Vec::new(),
             field: None,
+            lock: None,
             threads,
             cpus: Vec::new(),
             nodes: Vec::new(),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::blame::blamed;
 use super::model::{Access, Field, Line, SharedPart};
 use crate::lines::{SharedBytes, Sharing, Thread, Verdict};
 
@@ -43,7 +44,7 @@ fn shared_part(part: &SharedBytes, fields: &[Field], accesses: &[Access]) -> Sha
             if is_users
                 && is_wanted(access.kind)
                 && is_inside(access.offset, access.size.unwrap_or(1))
-                && let Some(symbol) = &access.symbol
+                && let Some(symbol) = blamed(access)
             {
                 *by_name.entry(symbol).or_default() += access.samples.max(1);
             }
@@ -52,6 +53,11 @@ fn shared_part(part: &SharedBytes, fields: &[Field], accesses: &[Access]) -> Sha
         names.sort_by_key(|(name, samples)| (std::cmp::Reverse(*samples), *name));
         names.into_iter().map(|(name, _)| name.to_owned()).collect()
     };
+    // Whoever spins only looks; a lock is what somebody takes.
+    let has_lock = accesses
+        .iter()
+        .filter(|access| is_inside(access.offset, access.size.unwrap_or(1)))
+        .any(|access| matches!(access.lock, Some("take" | "draw" | "use")));
     let tids = |users: &BTreeMap<Thread, u64>| users.keys().map(|(_, tid)| tid.0).collect();
     SharedPart {
         ranges: part
@@ -64,6 +70,7 @@ fn shared_part(part: &SharedBytes, fields: &[Field], accesses: &[Access]) -> Sha
         writers: tids(&part.writers),
         read_in: functions(|kind| kind != "store", &part.readers),
         written_in: functions(|kind| kind != "load", &part.writers),
+        has_lock,
     }
 }
 
@@ -127,14 +134,16 @@ pub(super) fn what(part: &SharedPart) -> String {
     } else {
         part.fields.iter().map(|name| format!("`{}`", name.replace('`', "'"))).collect()
     };
-    match names.len() {
+    let lock = if part.has_lock { " (with a lock)" } else { "" };
+    let names_told = match names.len() {
         0 => "nothing".to_owned(),
         count if count > NAMED => {
             format!("{} and {} more", names[..NAMED].join(", "), count - NAMED)
         }
         1 => names[0].clone(),
         count => format!("{} and {}", names[..count - 1].join(", "), names[count - 1]),
-    }
+    };
+    format!("{names_told}{lock}")
 }
 
 fn verb(part: &SharedPart) -> &'static str {
@@ -184,6 +193,7 @@ mod tests {
             writers: writers.to_vec(),
             read_in: vec!["check".to_owned()],
             written_in: vec!["work".to_owned()],
+            has_lock: false,
         }
     }
 

@@ -285,6 +285,7 @@ fn access(describe: &Describe<'_>, site: &TimedSite, names: &mut Names<'_>) -> A
         },
         samples: site.samples,
         waited: Some(site.waited),
+        lock: describe.lock(&site.sampled_code(), site.direction),
         ..describe.access(&described, names)
     }
 }
