@@ -29,6 +29,8 @@ pub struct ByteUse {
     pub size: u32,
     /// What they do.
     pub direction: Direction,
+    /// Whether it is the work of a lock's own functions: its words cannot be parted.
+    pub is_of_lock: bool,
     /// How often each of them was seen.
     pub threads: BTreeMap<Thread, u64>,
 }
@@ -53,6 +55,8 @@ pub struct SharedBytes {
     pub readers: BTreeMap<Thread, u64>,
     /// Who writes them, how often.
     pub writers: BTreeMap<Thread, u64>,
+    /// Whether only a lock's own functions use them.
+    pub is_lock: bool,
 }
 
 /// What the uses of a line come to.
@@ -76,12 +80,16 @@ impl Sharing {
             })
         });
         let mut parts: Vec<SharedBytes> = Vec::new();
-        for touching in connected(&uses) {
+        // A lock's own words are put together first: what else is used like it joins them then.
+        let (locks, others): (Vec<_>, Vec<_>) =
+            connected(&uses).into_iter().partition(|part| part.is_lock);
+        for touching in locks.into_iter().chain(others) {
             match parts.iter_mut().find(|part| part.is_used_like(&touching)) {
                 Some(part) => part.join(touching),
                 None => parts.push(touching),
             }
         }
+        parts.sort_by_key(|part| part.ranges.first().map(|range| range.start));
         let has_apart = parts.iter().enumerate().any(|(at, one)| {
             parts[at + 1..].iter().any(|other| one.disturbs(other) || other.disturbs(one))
         });
@@ -121,6 +129,7 @@ impl SharedBytes {
             Some(range) => *range = range.start.min(start)..range.end.max(end),
             None => self.ranges.push(start..end),
         }
+        self.is_lock &= of.is_of_lock;
         for (thread, count) in &of.threads {
             if of.direction.reads() {
                 *self.readers.entry(*thread).or_default() += count;
@@ -132,6 +141,7 @@ impl SharedBytes {
     }
 
     fn join(&mut self, other: Self) {
+        self.is_lock &= other.is_lock;
         self.ranges.extend(other.ranges);
         self.ranges.sort_by_key(|range| range.start);
         for (thread, count) in other.readers {
@@ -145,7 +155,9 @@ impl SharedBytes {
     /// Whether the same threads do the same with both, as far as can be told from how often they were
     /// seen.
     fn is_used_like(&self, other: &Self) -> bool {
-        is_alike(&self.users(), &other.users()) && is_alike(&self.writers, &other.writers)
+        let is_one_lock = self.is_lock && other.is_lock;
+        is_alike(&self.users(), &other.users())
+            && (is_one_lock || is_alike(&self.writers, &other.writers))
     }
 
     /// Whether a thread that writes these makes another one wait for those.
@@ -207,7 +219,7 @@ fn connected(uses: &[ByteUse]) -> Vec<SharedBytes> {
                 *end = (*end).max(of.end());
             }
             _ => {
-                let mut part = SharedBytes::default();
+                let mut part = SharedBytes { is_lock: true, ..SharedBytes::default() };
                 part.add(of);
                 parts.push((of.end(), part));
             }
@@ -228,6 +240,7 @@ mod tests {
                 offset,
                 size,
                 direction,
+                is_of_lock: false,
                 threads: (0..)
                     .zip(counts)
                     .filter(|(_, count)| **count > 0)
@@ -273,6 +286,19 @@ mod tests {
         ];
         assert_eq!(verdict(&lock), Some(Verdict::True));
         assert_eq!(Sharing::of(&uses(&lock)).unwrap().parts.len(), 1);
+    }
+
+    #[test]
+    fn the_words_of_a_lock_belong_together() {
+        let mut mutex = uses(&[
+            (0, 4, ReadModifyWrite, &[100, 90]),
+            (8, 4, Store, &[30, 40]),
+            (16, 4, Load, &[30, 40]),
+            (40, 8, ReadModifyWrite, &[20, 10]),
+        ]);
+        assert_eq!(Sharing::of(&mutex).unwrap().verdict, Verdict::Mixed, "words of any kind");
+        mutex[..3].iter_mut().for_each(|of| of.is_of_lock = true);
+        assert_eq!(Sharing::of(&mutex).unwrap().verdict, Verdict::True);
     }
 
     #[test]

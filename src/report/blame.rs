@@ -1,6 +1,7 @@
 //! Whose code an access is: the program's own, beneath runtimes and lock primitives.
 
 use super::model::Access;
+use super::names::CodeName;
 
 /// Beginnings of names that belong to languages' runtimes, allocators and string functions.
 const RUNTIME: [&str; 26] = [
@@ -67,6 +68,8 @@ const LOCKS: [&str; 29] = [
 
 /// Whether a function takes, releases or waits for a lock.
 pub(super) fn is_lock_primitive(function: &str) -> bool {
+    // The C library's own name for the same function.
+    let function = function.strip_prefix("__GI_").unwrap_or(function);
     LOCKS.iter().any(|start| function.starts_with(start))
 }
 
@@ -96,6 +99,12 @@ pub(super) fn is_in_lock_primitive(access: &Access) -> bool {
     inlined.chain(access.symbol.as_deref()).any(is_lock_primitive)
 }
 
+/// Whether code belongs to a lock, judged by the names of its functions.
+pub(super) fn is_code_of_lock(name: &CodeName) -> bool {
+    let inlined = name.inlined.iter().filter_map(|frame| frame.function.as_deref());
+    inlined.chain(name.symbol.as_deref()).any(is_lock_primitive)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -104,6 +113,7 @@ mod tests {
     fn runtimes_and_locks_are_known_by_their_names() {
         assert!(is_lock_primitive("pthread_mutex_lock"));
         assert!(is_lock_primitive("std::sys::sync::mutex::futex::Mutex::lock_contended"));
+        assert!(is_lock_primitive("__GI___pthread_mutex_unlock_usercnt"));
         assert!(!is_lock_primitive("lock_the_door"));
         assert!(is_runtime("core::sync::atomic::AtomicU64::fetch_add"));
         assert!(!is_runtime("memory_pool::take"));

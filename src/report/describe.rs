@@ -98,6 +98,11 @@ pub(super) fn lock_word(lock: LockUse) -> &'static str {
     }
 }
 
+/// The name of a symbol without the version of its interface (`memcpy@@GLIBC_2.14`).
+fn without_version(name: &str) -> &str {
+    name.split_once("@@").map_or(name, |(name, _)| name)
+}
+
 /// Describes objects and code of one recording.
 pub(super) struct Describe<'c> {
     pub(super) session: &'c Session<'c, 'c>,
@@ -164,8 +169,8 @@ impl Describe<'_> {
             size: None,
             kind: "",
             code_address: Hex(site.code.0),
-            symbol: name.symbol.clone(),
-            label: name.label(site.code),
+            symbol: name.symbol.as_deref().map(|name| without_version(name).to_owned()),
+            label: without_version(&name.label(site.code)).to_owned(),
             object: name.object.as_ref().map(|object| object.to_string()),
             in_kernel: false,
             source: source_line(&name.source),

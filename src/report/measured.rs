@@ -1,5 +1,6 @@
 //! The report of a recording with memory samples.
 
+use super::blame::is_code_of_lock;
 use super::confidence::{EXPECTED_LOADS, Unseen};
 use super::describe::{Counted, Describe, Site, facts, lock_word};
 use super::error::ReportError;
@@ -175,23 +176,29 @@ fn listed_line(
         watched: None,
         parts: Vec::new(),
     };
-    let sharing = if line.contended > 0 { sharing(describe, line) } else { None };
+    let sharing = if line.contended > 0 { sharing(describe, line, names) } else { None };
     explain(&mut listed, sharing.as_ref());
     listed
 }
 
 /// How threads share a line. Where the size of an access is not known nothing is claimed that depends on
 /// it.
-fn sharing(describe: &Describe<'_>, line: &ContendedLine) -> Option<Sharing> {
+fn sharing(
+    describe: &Describe<'_>,
+    line: &ContendedLine,
+    names: &mut Names<'_>,
+) -> Option<Sharing> {
     let mut knows_sizes = true;
     let mut uses = Vec::new();
     for site in line.sites.iter().filter(|site| !site.while_contended.is_empty()) {
         let operand = operand(describe, site);
+        let pid = site.sampled_code().pid;
         knows_sizes &= operand.is_some();
         uses.push(ByteUse {
             offset: u32::from(site.offset.0),
             size: operand.as_ref().map_or(1, |operand| operand.size),
             direction: operand.map_or_else(|| direction(site), |operand| operand.direction),
+            is_of_lock: is_code_of_lock(&names.code(site.mapping, site.code, pid)),
             threads: site.while_contended.clone(),
         });
     }

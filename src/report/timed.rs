@@ -1,5 +1,6 @@
 //! The report of a recording with clock samples.
 
+use super::blame::is_code_of_lock;
 use super::confidence::{EXPECTED_WAITING, Unseen};
 use super::describe::{Counted, Describe, Site, facts};
 use super::error::ReportError;
@@ -17,7 +18,6 @@ use super::watched;
 use crate::access::{Direction, Loss, samples_the_clock};
 use crate::lines::SortKey;
 use crate::lines::timed::{Evidence, Lack, TimedLine, TimedSite, TimedSurvey, Touches, time_near};
-use crate::lines::watched::WatchedLine;
 use crate::perf_data::{AttrFlags, Event};
 
 /// Lines by where time went.
@@ -192,8 +192,16 @@ fn listed_line(
         parts: Vec::new(),
     };
     let sharing = match evidence {
-        Some(Evidence::Waiting) => line.sharing(),
-        Some(Evidence::Watched) => line.watched.as_ref().and_then(WatchedLine::sharing),
+        Some(Evidence::Waiting) => line.sharing(|site| {
+            let code = site.sampled_code();
+            is_code_of_lock(&names.code(code.mapping, code.code, code.pid))
+        }),
+        Some(Evidence::Watched) => line.watched.as_ref().and_then(|watched| {
+            watched.sharing(|site| {
+                let pid = site.threads.keys().next().map_or(line.pid, |(pid, _)| *pid);
+                is_code_of_lock(&names.code(site.mapping, site.code, pid))
+            })
+        }),
         _ => None,
     };
     explain(&mut listed, sharing.as_ref());

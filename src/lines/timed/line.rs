@@ -341,8 +341,8 @@ impl TimedLine {
         }
     }
 
-    /// How threads shared it while it was contended.
-    pub fn sharing(&self) -> Option<Sharing> {
+    /// How threads shared it while it was contended, given which sites are a lock's own.
+    pub fn sharing(&self, mut is_of_lock: impl FnMut(&TimedSite) -> bool) -> Option<Sharing> {
         let uses: Vec<ByteUse> = self
             .sites
             .iter()
@@ -351,6 +351,7 @@ impl TimedLine {
                 offset: u32::from(site.offset.0),
                 size: site.size,
                 direction: site.direction,
+                is_of_lock: is_of_lock(site),
                 threads: site.while_contended.clone(),
             })
             .collect();

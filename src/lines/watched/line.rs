@@ -104,7 +104,8 @@ impl WatchedLine {
     }
 
     /// Which bytes threads share: `None` where no two threads were seen, or sizes are not known.
-    pub fn sharing(&self) -> Option<Sharing> {
+    /// `is_of_lock` says which sites are a lock's own.
+    pub fn sharing(&self, mut is_of_lock: impl FnMut(&WatchedSite) -> bool) -> Option<Sharing> {
         let uses: Vec<ByteUse> = self
             .sites
             .iter()
@@ -114,6 +115,7 @@ impl WatchedLine {
                     size: site.size?,
                     // A write, as far as is known.
                     direction: site.direction.unwrap_or(Direction::Store),
+                    is_of_lock: is_of_lock(site),
                     threads: site.threads.clone(),
                 })
             })
@@ -292,7 +294,7 @@ mod tests {
                 .collect();
             let mut line = WatchedLine::default();
             line.add_turn(&hits, &turn(0, 0xff, true));
-            line.sharing().map(|sharing| sharing.verdict)
+            line.sharing(|_| false).map(|sharing| sharing.verdict)
         };
         use Direction::{Load, Store};
         let thrice = |places: &[(u32, u64, Direction)]| verdict(&places.repeat(3));
