@@ -2,7 +2,8 @@
 //! assembled here.
 
 use hitm::access::{
-    DecodedFunction, Direction, DwarfRegister, FunctionCode, Instructions, LockUse, ValueSource,
+    DecodedFunction, Direction, DwarfRegister, FunctionCode, Instructions, LockUse, LoopCounter,
+    ValueSource,
 };
 use iced_x86::IcedError;
 use iced_x86::code_asm::*;
@@ -175,4 +176,42 @@ fn a_value_from_several_places_has_several_sources() {
     sources.sort_by_key(|source| format!("{source:?}"));
     let load = |code, displacement| ValueSource::Load { code, register: Some(DI), displacement };
     assert_eq!(sources, [load(at[2], 0), load(at[4], 8)]);
+}
+
+#[test]
+fn the_innermost_loop_has_counters() {
+    let (function, at) = assembled(|a| {
+        let mut outer = a.create_label();
+        let mut inner = a.create_label();
+        let mut skip = a.create_label();
+        a.set_label(&mut outer)?;
+        a.mov(ecx, 100)?; // 0
+        a.set_label(&mut inner)?;
+        a.lock().inc(qword_ptr(rdi))?; // 1
+        a.add(rsi, 8)?; // 2
+        a.test(rdx, rdx)?; // 3
+        a.je(skip)?; // 4
+        a.inc(r8)?; // 5, not in every round
+        a.set_label(&mut skip)?;
+        a.dec(ecx)?; // 6
+        a.jne(inner)?; // 7
+        a.add(rsi, 0x40)?; // 8
+        a.dec(r9)?; // 9
+        a.jne(outer)?; // 10
+        a.ret()
+    });
+    let inner = function.innermost_loop(at[3]).expect("a loop");
+    assert_eq!((inner.header, inner.instructions.len()), (at[1], 7));
+    assert_eq!((inner.always, inner.locked), (6, 1));
+    assert!(!inner.has_calls && !inner.has_inner_loops);
+    const CX: u8 = 2;
+    const SI: u8 = 4;
+    const R9: u8 = 17;
+    let counter = |register, step, is_narrow| LoopCounter { register, step, is_narrow };
+    assert_eq!(inner.counters, [counter(CX, -1, true), counter(SI, 8, false)]);
+    let outer = function.innermost_loop(at[9]).expect("a loop");
+    assert_eq!((outer.header, outer.instructions.len()), (at[0], 11));
+    assert!(outer.has_inner_loops);
+    assert_eq!(outer.counters, [counter(R9, -1, false)]);
+    assert_eq!(function.innermost_loop(at[11]), None);
 }

@@ -1,6 +1,7 @@
 //! The seam between architectures: a function's code in, a plan for each of its addresses out.
 
 use super::culprit::{Culprit, Trap};
+use super::loop_facts::LoopFacts;
 use super::operand_facts::{DwarfRegister, OperandFacts, ValueSource};
 use super::plan::{Loss, Plan};
 use super::x86;
@@ -54,6 +55,12 @@ impl DecodedFunction {
     /// [`FunctionCode::address`].
     pub fn operands(&self, code: u64) -> Vec<OperandFacts> {
         self.code.as_ref().map_or_else(Vec::new, |decoded| decoded.operands(code))
+    }
+
+    /// The smallest loop that the instruction at `code` is in. `None` where there is none, or the
+    /// function's ways are not all known.
+    pub fn innermost_loop(&self, code: u64) -> Option<LoopFacts> {
+        self.code.as_ref()?.innermost_loop(code)
     }
 
     /// Where the value is from that a register has before the instruction at `code`: one source for each

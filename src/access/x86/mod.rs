@@ -4,7 +4,7 @@
 //! sampled address [`path`] lists the ways to it and from it, [`walk`] follows the registers along
 //! each as sums over unknown values ([`algebra`], [`state`]), [`solve`] finds which of these the
 //! sampled registers determine, and [`plan`] puts together what the paths agree on. [`trap`] and
-//! [`explain`] say what single instructions do.
+//! [`explain`] say what single instructions do, [`loops`] what their loops.
 
 mod algebra;
 mod decode;
@@ -13,6 +13,7 @@ mod effect;
 mod explain;
 mod graph;
 mod instruction;
+mod loops;
 mod operand;
 mod path;
 mod plan;
@@ -28,6 +29,7 @@ use graph::Graph;
 use instruction::Instruction;
 
 use super::culprit::{Culprit, Trap};
+use super::loop_facts::LoopFacts;
 use super::plan::{Loss, Plan};
 
 /// How much code before and after the sample is looked at where the function's start is of no use.
@@ -86,6 +88,12 @@ impl Code {
 }
 
 impl Code {
+    /// The smallest loop that the instruction at an address is in.
+    pub(super) fn innermost_loop(&self, code: u64) -> Option<LoopFacts> {
+        let function = self.function.as_ref()?;
+        loops::innermost(function, function.listing.index_at(code)?)
+    }
+
     /// The instruction that a data breakpoint has caught; only where the function's first byte is known
     /// to begin an instruction.
     pub(super) fn culprit(&self, trap: &Trap<'_>) -> Option<Culprit> {
