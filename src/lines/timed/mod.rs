@@ -9,6 +9,7 @@
 mod blame;
 mod contended;
 mod line;
+mod pace;
 mod plans;
 mod stays;
 mod survey;
@@ -18,6 +19,7 @@ mod windows;
 pub use blame::blame;
 pub use contended::{time_near, timed_lines};
 pub use line::{Counting, Evidence, Lack, TimedLine, TimedSite, counting_touches};
+pub use pace::{Pace, PaceSample, pace};
 pub use plans::{CodeSource, LoadedFunction, PlannedCode, Plans, SampledCode};
 pub use survey::{TimedOptions, TimedSummary, TimedSurvey};
 pub use touches::{Role, Touch, Touches};
