@@ -73,8 +73,8 @@ pub use recording::{Batch, Event, Recording, SampleError, SamplePosition};
 pub use sample::{BranchStack, Registers, Sample, SampleFormat, UserStack};
 pub use sample_id::SampleId;
 pub use user_records::{
-    AuxTrace, AuxTraceError, AuxTraceInfo, BuildIdRecord, CapturedCode, CpuMap, CpusTaken,
-    EventChange, EventUpdate, HeaderAttr, IdIndex, IdIndexEntry, ThreadBase, ThreadMap,
+    AuxTrace, AuxTraceError, AuxTraceInfo, BuildIdRecord, Calibration, CapturedCode, CpuMap,
+    CpusTaken, EventChange, EventUpdate, HeaderAttr, IdIndex, IdIndexEntry, ThreadBase, ThreadMap,
     TimeConversion, TimeScale,
 };
 pub use watch_turn::{ArmedRegister, WatchTurn};

@@ -345,8 +345,24 @@ pub enum EventChange<'a> {
     CpusTaken(CpusTaken),
     /// hitm's own: what was armed in a turn of watching.
     Watched(WatchTurn),
+    /// hitm's own: how fast the machine is.
+    Calibration(Calibration),
     /// A kind that is not known here.
     Other(u64),
+}
+
+fixed_body! {
+    /// How fast a machine is where nobody is in its way, as measured by the recorder.
+    Calibration {
+        /// A cycle, ps.
+        cycle_ps: u64,
+        /// An atomic read-modify-write of a line that stays with one CPU, ps.
+        locked_ps: u64,
+    }
+}
+
+impl Calibration {
+    const KIND: u64 = HITM_KINDS | 6;
 }
 
 fixed_body! {
@@ -432,6 +448,7 @@ impl<'a> EventUpdate<'a> {
                 CapturedCode { pid, time, address, bytes: cursor.bytes(length as usize)? }
             }),
             CpusTaken::KIND => EventChange::CpusTaken(CpusTaken::decode(cursor)?),
+            Calibration::KIND => EventChange::Calibration(Calibration::decode(cursor)?),
             WATCH_TURN => EventChange::Watched(WatchTurn::decode(cursor)?),
             other => EventChange::Other(other),
         };
@@ -448,6 +465,7 @@ impl<'a> EventUpdate<'a> {
             EventChange::ThreadBase(_) => ThreadBase::KIND,
             EventChange::Code(_) => CapturedCode::KIND,
             EventChange::CpusTaken(_) => CpusTaken::KIND,
+            EventChange::Calibration(_) => Calibration::KIND,
             EventChange::Watched(_) => WATCH_TURN,
             EventChange::Other(other) => other,
         };
@@ -472,6 +490,7 @@ impl<'a> EventUpdate<'a> {
                 encoder.bytes(&[0; 8][..code.bytes.len().next_multiple_of(8) - code.bytes.len()]);
             }
             EventChange::CpusTaken(taken) => taken.encode(encoder),
+            EventChange::Calibration(calibration) => calibration.encode(encoder),
             EventChange::Watched(turn) => turn.encode(encoder),
             EventChange::Other(_) => {}
         }

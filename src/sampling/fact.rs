@@ -3,7 +3,8 @@
 use super::error::SamplingError;
 use super::output::Output;
 use crate::perf_data::{
-    ByteOrder, CapturedCode, CpusTaken, Encoder, EventChange, EventUpdate, RecordType, ThreadBase,
+    ByteOrder, Calibration, CapturedCode, CpusTaken, Encoder, EventChange, EventUpdate, RecordType,
+    ThreadBase,
 };
 use crate::system::{TakenTime, TakenTimeReader};
 
@@ -12,6 +13,7 @@ use crate::system::{TakenTime, TakenTimeReader};
 pub(super) enum Fact {
     Base(ThreadBase),
     CpusTaken(CpusTaken),
+    Calibration(Calibration),
     Code { pid: u32, time: u64, address: u64, bytes: Vec<u8> },
 }
 
@@ -25,6 +27,7 @@ pub(super) fn write_facts(
         let change = match fact {
             Fact::Base(base) => EventChange::ThreadBase(*base),
             Fact::CpusTaken(taken) => EventChange::CpusTaken(*taken),
+            Fact::Calibration(speed) => EventChange::Calibration(*speed),
             Fact::Code { pid, time, address, bytes } => {
                 EventChange::Code(CapturedCode { pid: *pid, time: *time, address: *address, bytes })
             }

@@ -2,6 +2,7 @@
 //! the loop that drains their buffers into a recording.
 
 mod attributes;
+mod calibration;
 mod choose;
 mod clock;
 mod diagnosis;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustc_hash::FxHashMap;
 
+use super::calibration::calibrate;
 use super::error::SamplingError;
 use super::fact::{Fact, taken_since_start, write_facts};
 use super::machine_features::describe_machine;
@@ -211,7 +212,8 @@ impl<'m> Recorder<'m> {
             }
         };
         self.write(&mut output, &observer.code_of_gone_files())?;
-        self.write(&mut output, &[taken_since_start(&self.taken)])?;
+        let speed = Fact::Calibration(calibrate());
+        self.write(&mut output, &[taken_since_start(&self.taken), speed])?;
         let lost = self.write_lost(&mut output)?;
         features.sample_time = observer.times;
         let size = output.finish(&features)?;

@@ -12,8 +12,9 @@ use super::follower::{Follower, Following};
 use super::records::Records;
 use crate::kernel::{ChildSignals, Command, set_open_file_limit};
 use crate::perf_data::{AttrFlags, ByteOrder, EventChange, EventSpec, SampleFormat, WriterOptions};
+use crate::sampling::calibration::calibrate;
 use crate::sampling::error::SamplingError;
-use crate::sampling::fact::{taken_since_start, write_change, write_facts};
+use crate::sampling::fact::{Fact, taken_since_start, write_change, write_facts};
 use crate::sampling::observer::Observer;
 use crate::sampling::output::Output;
 use crate::sampling::program_filter::ProgramFilter;
@@ -143,6 +144,7 @@ fn follow(
 
     let mut facts = observer.code_of_gone_files();
     facts.push(taken_since_start(&taken));
+    facts.push(Fact::Calibration(calibrate()));
     write_facts(&mut output, &facts, EVENT_ID)?;
     features.sample_time = observer.times;
     let size = output.finish(&features)?;
