@@ -200,7 +200,9 @@ fn the_innermost_loop_has_counters() {
         a.jne(outer)?; // 10
         a.ret()
     });
-    let inner = function.innermost_loop(at[3]).expect("a loop");
+    let loops = function.loops(at[3]);
+    let [inner, around] = &loops[..] else { panic!("{loops:?}") };
+    assert_eq!((inner.trip, around.trip), (Some(100), None));
     assert_eq!((inner.header, inner.instructions.len()), (at[1], 7));
     assert_eq!((inner.always, inner.locked), (6, 1));
     assert!(!inner.has_calls && !inner.has_inner_loops);
@@ -209,9 +211,10 @@ fn the_innermost_loop_has_counters() {
     const R9: u8 = 17;
     let counter = |register, step, is_narrow| LoopCounter { register, step, is_narrow };
     assert_eq!(inner.counters, [counter(CX, -1, true), counter(SI, 8, false)]);
-    let outer = function.innermost_loop(at[9]).expect("a loop");
+    let outer = &function.loops(at[9])[0];
+    assert_eq!(outer, around);
     assert_eq!((outer.header, outer.instructions.len()), (at[0], 11));
     assert!(outer.has_inner_loops);
     assert_eq!(outer.counters, [counter(R9, -1, false)]);
-    assert_eq!(function.innermost_loop(at[11]), None);
+    assert!(function.loops(at[11]).is_empty());
 }

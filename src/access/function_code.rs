@@ -57,10 +57,10 @@ impl DecodedFunction {
         self.code.as_ref().map_or_else(Vec::new, |decoded| decoded.operands(code))
     }
 
-    /// The smallest loop that the instruction at `code` is in. `None` where there is none, or the
-    /// function's ways are not all known.
-    pub fn innermost_loop(&self, code: u64) -> Option<LoopFacts> {
-        self.code.as_ref()?.innermost_loop(code)
+    /// The loops that the instruction at `code` is in, the smallest first. None where the function's ways
+    /// are not all known.
+    pub fn loops(&self, code: u64) -> Vec<LoopFacts> {
+        self.code.as_ref().map_or_else(Vec::new, |decoded| decoded.loops(code))
     }
 
     /// Where the value is from that a register has before the instruction at `code`: one source for each

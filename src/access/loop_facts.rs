@@ -18,6 +18,8 @@ pub struct LoopFacts {
     pub has_inner_loops: bool,
     /// Registers that tell how many rounds were made.
     pub counters: Vec<LoopCounter>,
+    /// Rounds that it makes each time it is entered, where the code fixes that.
+    pub trip: Option<u64>,
 }
 
 /// A register that changes by the same in every round, and in no other way within the loop.

@@ -9,6 +9,7 @@ mod confidence;
 mod describe;
 mod error;
 mod explain;
+mod gain;
 mod measured;
 pub mod model;
 mod names;

@@ -5,6 +5,7 @@ use super::confidence::{EXPECTED_WAITING, Unseen};
 use super::describe::{Counted, Describe, Site, facts};
 use super::error::ReportError;
 use super::explain::explain;
+use super::gain::{Prediction, calibration};
 use super::model::{
     Access, Cost, Grade, Hex, Line, OtherLines, Report, SCHEMA, Summary, Unparsable, Unresolved,
     UnresolvedTimed,
@@ -42,10 +43,27 @@ pub(super) fn timed_report(
     let sites = lines.iter().flat_map(|line| line.sites.iter().map(|site| site.sampled_code()));
     let code = SiteCode::of(session, &mut names, sites);
     let describe = Describe { session, identity: &identity, code: &code };
+    let prediction = Prediction {
+        recording: session.recording,
+        code: &code,
+        threads: &survey.threads,
+        calibration: calibration(session.recording).filter(|_| is_time(session)),
+    };
     let listed: Vec<Line> = lines
         .iter()
         .enumerate()
-        .map(|(index, line)| listed_line(&describe, index, line, &survey, &unseen, &mut names))
+        .map(|(index, line)| {
+            let mut listed = listed_line(&describe, index, line, &survey, &unseen, &mut names);
+            // Padding parts nothing where all use the same bytes.
+            if matches!(listed.verdict, Some("false" | "mixed")) {
+                listed.gain = prediction.gain(line, touches.of_line(line.number));
+            }
+            // What is truly shared goes on being waited for, and nothing tells for how long.
+            if let (Some("mixed"), Some(gain)) = (listed.verdict, &mut listed.gain) {
+                gain.low = Some(1.0);
+            }
+            listed
+        })
         .collect();
     let on_listed: u64 = lines.iter().map(|line| line.samples).sum();
     let on_all: u64 = survey.lines.values().map(|line| u64::from(line.samples)).sum();

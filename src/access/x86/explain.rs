@@ -192,7 +192,7 @@ impl Code {
         known.is_some()
     }
 
-    fn decoded(&self, code: u64) -> Option<Decoded> {
+    pub(super) fn decoded(&self, code: u64) -> Option<Decoded> {
         let offset = usize::try_from(code.wrapping_sub(self.address)).ok()?;
         let bytes = self.bytes.get(offset..)?;
         let bitness = if self.is_64_bit { 64 } else { 32 };

@@ -88,10 +88,10 @@ impl Code {
 }
 
 impl Code {
-    /// The smallest loop that the instruction at an address is in.
-    pub(super) fn innermost_loop(&self, code: u64) -> Option<LoopFacts> {
-        let function = self.function.as_ref()?;
-        loops::innermost(function, function.listing.index_at(code)?)
+    /// The loops that the instruction at an address is in, the smallest first.
+    pub(super) fn loops(&self, code: u64) -> Vec<LoopFacts> {
+        let known = self.function.as_ref().and_then(|it| Some((it, it.listing.index_at(code)?)));
+        known.map_or_else(Vec::new, |(function, index)| loops::around(self, function, index))
     }
 
     /// The instruction that a data breakpoint has caught; only where the function's first byte is known

@@ -71,6 +71,8 @@ pub struct TimedSurvey {
     pub accepted: u64,
     /// The time all accepted samples stand for. Weights come from the file: each may be any 64 bits.
     pub weight: u128,
+    /// That time by thread.
+    pub threads: FxHashMap<(Pid, Tid), u64>,
     /// Samples in the kernel.
     pub in_kernel: u64,
     /// Samples of guests, which are not looked at.
@@ -193,6 +195,8 @@ impl TimedSurvey {
     fn count(&mut self, sample: &ClockSample, planned: Option<&PlannedCode>, has_access: bool) {
         self.accepted += 1;
         self.weight += u128::from(sample.weight);
+        let of_thread = self.threads.entry((sample.pid, sample.tid)).or_default();
+        *of_thread = of_thread.saturating_add(sample.weight);
         self.times = match self.times {
             None => Some((sample.time, sample.time)),
             Some((first, last)) => Some((first.min(sample.time), last.max(sample.time))),
@@ -243,6 +247,10 @@ impl TimedSurvey {
             self.lines.entry(key).and_modify(|known| known.add(&line)).or_insert(line);
         }
         self.weight += other.weight;
+        for (thread, weight) in other.threads {
+            let of_thread = self.threads.entry(thread).or_default();
+            *of_thread = of_thread.saturating_add(weight);
+        }
         self.times = match (self.times, other.times) {
             (Some((a, b)), Some((c, d))) => Some((a.min(c), b.max(d))),
             (a, b) => a.or(b),

@@ -118,6 +118,13 @@ impl Touches {
         }
     }
 
+    /// Those of one line, by time.
+    pub fn of_line(&self, line: u32) -> &[Touch] {
+        let start = self.touches.partition_point(|touch| touch.line < line);
+        let end = self.touches.partition_point(|touch| touch.line <= line);
+        self.touches.get(start..end).unwrap_or_default()
+    }
+
     /// All of them, by line and then by time.
     pub fn all(&self) -> &[Touch] {
         &self.touches

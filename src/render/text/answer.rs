@@ -6,7 +6,7 @@ use super::TextStyle;
 use super::layout::{WIDTH, painted, wrapped};
 use crate::render::{counted, grouped, percent};
 use crate::report::Report;
-use crate::report::model::{Grade, Line};
+use crate::report::model::{Gain, Grade, Line};
 
 /// What a line is, over it and those like it that follow.
 pub(super) fn heading(line: &Line) -> &'static str {
@@ -177,4 +177,24 @@ pub(super) fn watched_sentence(line: &Line) -> Option<String> {
         counted(watched.cpus.len() as u64, "CPU"),
         grouped(watched.interleaved),
     ))
+}
+
+/// What fixing a line would gain, if that is known.
+pub(super) fn gain_sentence(gain: &Gain) -> Option<String> {
+    /// What is not worth mentioning.
+    const NOTHING: f64 = 1.005;
+    let range = match (gain.low, gain.high) {
+        (_, Some(high)) if high < NOTHING => "would gain nothing".to_owned(),
+        (Some(low), Some(high)) if low < NOTHING => {
+            format!("may gain nothing, and makes it {high:.2} times as fast at most")
+        }
+        (Some(low), Some(high)) => {
+            format!("would make it between {low:.2} and {high:.2} times as fast")
+        }
+        (Some(low), None) if low >= NOTHING => {
+            format!("would make it at least {low:.2} times as fast")
+        }
+        _ => return None,
+    };
+    Some(format!("fixing it {range}"))
 }

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use comfy_table::{ColumnConstraint, Table, Width};
 
 use super::TextStyle;
-use super::answer::{sentence, watched_sentence};
+use super::answer::{gain_sentence, sentence, watched_sentence};
 use super::layout::{WIDTH, align_right, new_table, painted, wrapped, write_table};
 use crate::render::clean::{clean, keep_end, keep_start};
 use crate::render::grouped;
@@ -65,7 +65,12 @@ pub(in crate::render) fn line_sentences(line: &Line) -> Vec<String> {
         Some(verdict @ ("false" | "true" | "mixed")) => format!("{verdict} sharing: {reason}"),
         _ => format!("Why not: {reason}"),
     });
-    std::iter::once(sentence(line)).chain(watched_sentence(line)).chain(reason).collect()
+    let gain = line.gain.as_ref().and_then(gain_sentence);
+    std::iter::once(sentence(line))
+        .chain(watched_sentence(line))
+        .chain(reason)
+        .chain(gain)
+        .collect()
 }
 
 /// The accesses that matter most: those that wait, and those that write and so make others wait.
