@@ -358,6 +358,8 @@ fixed_body! {
         cycle_ps: u64,
         /// An atomic read-modify-write of a line that stays with one CPU, ps.
         locked_ps: u64,
+        /// A change of a word that the round before has stored, not atomic, ps.
+        stored_ps: u64,
     }
 }
 

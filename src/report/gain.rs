@@ -14,14 +14,15 @@ use crate::lines::timed::{PaceSample, Role, TimedLine, Touch, pace};
 use crate::perf_data::{Calibration, EventChange, EventUpdate, RecordType, Recording};
 use crate::process::{Pid, Tid};
 
-/// An access that is not atomic costs at most so many cycles where it hits: that of a load which waits
-/// for a store before it (store forwarding, Agner Fog, "The microarchitecture of Intel, AMD, and VIA
-/// CPUs").
-const PLAIN_CYCLES: f64 = 6.0;
+/// An access of a vector that waits for a store of the same bytes costs at most so many cycles where it
+/// hits (store forwarding, Agner Fog, "The microarchitecture of Intel, AMD, and VIA CPUs").
+const VECTOR_CYCLES: f64 = 14.0;
+/// Wider accesses are vectors.
+const WORD: u32 = 8;
 /// No CPU of today retires more instructions in a cycle.
 const MOST_PER_CYCLE: f64 = 6.0;
-/// An atomic access takes this much more or less than the one that was measured.
-const LOCKED_SPREAD: f64 = 1.25;
+/// An access takes this much more or less than the one that was measured.
+const SPREAD: f64 = 1.25;
 /// Up to this share of a wait shows at other instructions than the one that follows.
 const SMEAR: f64 = 0.3;
 /// So much of a thread's time near a line must be in loops whose rounds are counted.
@@ -37,7 +38,7 @@ pub(super) fn calibration(recording: &Recording<'_>) -> Option<Calibration> {
             EventChange::Calibration(speed) => Some(speed),
             _ => None,
         })
-        .find(|speed| speed.cycle_ps > 0 && speed.locked_ps > 0)
+        .find(|speed| speed.cycle_ps > 0 && speed.locked_ps > 0 && speed.stored_ps > 0)
 }
 
 /// What a prediction is made from.
@@ -169,10 +170,21 @@ impl Prediction<'_> {
         let others = round * (1.0 - waited);
         let smear = SMEAR * waited * round;
         let atomic = f64::from(facts.locked) * locked;
+        let stored = calibration.stored_ps as f64 / 1e3;
+        let all = || samples.iter().flat_map(|sample| sample.iter());
+        // A word that is changed in each round is waited for from round to round.
+        let is_changed = all().any(|touch| touch.direction.writes())
+            && all().any(|touch| touch.direction.reads())
+            && all().all(|touch| touch.size <= WORD);
+        let plain = match all().any(|touch| touch.size > WORD) {
+            true => VECTOR_CYCLES * cycle,
+            false => stored.max(cycle) * SPREAD,
+        };
         let at_least = (f64::from(facts.always) / MOST_PER_CYCLE * cycle)
-            .max(atomic / LOCKED_SPREAD)
+            .max(atomic / SPREAD)
+            .max(if is_changed { stored / SPREAD } else { 0.0 })
             .max(others - smear);
-        let at_most = others + atomic * LOCKED_SPREAD + PLAIN_CYCLES * cycle;
+        let at_most = others + atomic * SPREAD + plain;
         let share = |of_round: f64| now * (of_round / round).min(1.0);
         Some(Near { now, least: share(at_least), most: share(at_most), counted: now })
     }
