@@ -16,7 +16,7 @@ pub struct WatchTurn {
     pub time: u64,
     /// How long, ns.
     pub duration: u64,
-    /// The registers of all threads.
+    /// The registers of all threads; none when the kernel had none free, and nothing was watched.
     pub registers: Vec<ArmedRegister>,
 }
 

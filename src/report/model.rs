@@ -205,12 +205,16 @@ pub struct WatchedFacts {
     pub interleaved: u64,
     /// `confirmed`, `refuted` or `undecided`.
     pub outcome: &'static str,
-    /// Threads that were seen.
+    /// Threads that came in between each other; where none did, all that were seen.
     pub threads: u64,
-    /// Threads that were seen to write.
+    /// Those of them that were seen to write.
     pub writers: u64,
     /// CPUs that they were on.
     pub cpus: Vec<u32>,
+    /// Threads that were there besides, such as one that sets up or reads a result.
+    pub others: u64,
+    /// Accesses of these, among all that were seen.
+    pub others_hits: u64,
     /// Who does what where; `samples` are accesses that were seen, and `kind` may be `unknown`.
     pub accesses: Vec<Access>,
 }

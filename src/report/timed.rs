@@ -30,7 +30,7 @@ pub(super) fn timed_report(
 ) -> Result<Report, ReportError> {
     let identity = session.identity();
     let mut names = session.names();
-    let TimedAnalysis { survey, touches, mut lines, watch_hits } =
+    let TimedAnalysis { survey, touches, mut lines, watch_hits, were_registers_taken } =
         TimedAnalysis::of(session, &identity, &mut names, progress)?;
     let totals = Totals::of(&lines, &touches);
     if !session.options.show_all {
@@ -107,7 +107,7 @@ pub(super) fn timed_report(
             ..Summary::default()
         },
         unresolved: unresolved(&survey),
-        warnings: warnings(session, &survey, &totals, &names),
+        warnings: warnings(session, &survey, &totals, were_registers_taken, &names),
     })
 }
 
@@ -214,7 +214,7 @@ fn listed_line(
             let code = site.sampled_code();
             is_code_of_lock(&names.code(code.mapping, code.code, code.pid))
         }),
-        Some(Evidence::Watched) => line.watched.as_ref().and_then(|watched| {
+        Some(Evidence::Watched) => line.watched().and_then(|watched| {
             watched.sharing(|site| {
                 let pid = site.threads.keys().next().map_or(line.pid, |(pid, _)| *pid);
                 is_code_of_lock(&names.code(site.mapping, site.code, pid))
@@ -235,7 +235,7 @@ fn confidence(line: &TimedLine, unseen: &Unseen) -> Option<f64> {
         Evidence::Waiting => Some(unseen.confidence(&[samples, writes, line.waited])),
         Evidence::Presence(_) | Evidence::Path => Some(unseen.suspicion(&[samples, writes])),
         Evidence::Watched => {
-            let interleaved = line.watched.as_ref().map_or(0, |watched| watched.interleaved);
+            let interleaved = line.watched().map_or(0, |watched| watched.interleaved);
             Some(unseen.confidence(&[interleaved as f64]))
         }
         Evidence::Turns | Evidence::OneCore | Evidence::OneCpu | Evidence::Refuted => None,
@@ -367,6 +367,7 @@ fn warnings(
     session: &Session<'_, '_>,
     survey: &TimedSurvey,
     totals: &Totals,
+    were_registers_taken: bool,
     names: &Names<'_>,
 ) -> Vec<Warning> {
     let mut warnings = session.damage(survey.malformed, survey.unknown_event);
@@ -394,6 +395,7 @@ fn warnings(
             are_stores_only: suspects.iter().all(|it| *it == stores_only),
         },
     );
+    warn_if(were_registers_taken, Warning::NoDebugRegisters);
     warn_if(totals.on_one_core > 0, Warning::HardwareThreads { lines: totals.on_one_core });
     warnings.extend(session.gaps(survey.times, survey.without_cpu == 0, names));
     warnings

@@ -18,6 +18,8 @@ pub(super) struct TimedAnalysis {
     pub(super) lines: Vec<TimedLine>,
     /// Accesses that debug registers saw.
     pub(super) watch_hits: u64,
+    /// Whether the kernel had no debug register free where one was wanted.
+    pub(super) were_registers_taken: bool,
 }
 
 impl TimedAnalysis {
@@ -35,7 +37,8 @@ impl TimedAnalysis {
             filter: session.options.filter.clone(),
             bases: ThreadBases::of(recording),
         };
-        let mut watched = WatchedLines::of(recording, identity, &mut source, &options.bases);
+        let mut watched =
+            WatchedLines::of(recording, identity, &mut source, &options.bases, &session.cores);
         let survey = TimedSurvey::of(recording, identity, &plans, &options, progress);
         if survey.accepted == 0 && !options.filter.is_empty() {
             let samples = recording.sample_count();
@@ -44,7 +47,7 @@ impl TimedAnalysis {
         let picked = if session.options.show_all { survey.all_lines() } else { survey.suspects() };
         let mut touches = Touches::of(recording, identity, &plans, &options, &picked, progress);
         // The clock's interrupt comes as late as the trap of a debug register takes.
-        touches.forget_waits(|pid, time| watched.has_disturbed(pid, time));
+        touches.forget_waits(|pid, tid, time| watched.has_disturbed(pid, tid, time));
         // Without times nothing can be said to happen at once.
         let cores = recording.has_times().then_some(&session.cores);
         let mut lines = timed_lines(&touches, identity, cores, session.options.call_graph);
@@ -52,8 +55,16 @@ impl TimedAnalysis {
         picked.iter().for_each(|(key, number)| keys[*number as usize] = Some(*key));
         for line in &mut lines {
             let key = keys.get(line.number as usize).copied().flatten();
-            line.watched = key.and_then(|key| watched.lines.remove(&key));
+            if let Some(seen) = key.and_then(|key| watched.lines.remove(&key)) {
+                line.take_watched(seen);
+            }
         }
-        Ok(Self { survey, touches, lines, watch_hits: watched.hits })
+        Ok(Self {
+            survey,
+            touches,
+            lines,
+            watch_hits: watched.hits,
+            were_registers_taken: watched.were_registers_taken,
+        })
     }
 }

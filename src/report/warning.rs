@@ -93,6 +93,8 @@ pub enum Warning {
         /// Whether nothing but stores was seen at each.
         are_stores_only: bool,
     },
+    /// There was no debug register free to watch some suspects with.
+    NoDebugRegisters,
     /// Lines are used by hardware threads of one core.
     HardwareThreads {
         /// How many.
@@ -141,6 +143,7 @@ impl Warning {
             Self::KernelNotSampled => "kernel-not-sampled",
             Self::NoDataMappings => "no-data-mappings",
             Self::Suspects { .. } => "suspects",
+            Self::NoDebugRegisters => "no-debug-registers",
             Self::HardwareThreads { .. } => "hardware-threads",
             Self::Stolen { .. } => "stolen-time",
             Self::QuotaStops { .. } => "quota",
@@ -213,6 +216,11 @@ impl Warning {
             Self::Suspects { lines, .. } => {
                 format!("{lines} lines are suspects only, for the reasons stated there")
             }
+            Self::NoDebugRegisters => {
+                "some suspects were not watched: no debug registers were free to \
+                                       prove or clear them"
+                    .to_owned()
+            }
             Self::HardwareThreads { lines } => format!(
                 "on {} hardware threads of one core meet, if the machine's topology is right: they share \
                  its caches, so that no line passes between them",
@@ -258,6 +266,9 @@ impl Warning {
             Self::Suspects { .. } => "record longer, or at a higher rate",
             Self::Stolen { .. } => "compare run times only with runs on a quiet host",
             Self::QuotaStops { .. } => "raise the quota (cpu.max, --cpus), or start fewer threads",
+            Self::NoDebugRegisters => {
+                "end what holds them (a debugger, hitm watch, perf record -e mem:…) and record again"
+            }
             Self::HardwareThreads { .. } => {
                 "list them with --show-all; hitm doctor --self-test measures how far CPUs are apart"
             }

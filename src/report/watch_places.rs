@@ -20,7 +20,7 @@ pub struct WatchPlace {
     pub words: Vec<u16>,
     /// How many of the words, from the first, threads were seen at.
     pub known_words: usize,
-    /// Threads that were seen there, the busiest first.
+    /// Threads that were seen there: the one that writes most, then the busiest first.
     pub threads: Vec<u32>,
 }
 
@@ -62,7 +62,8 @@ pub fn watch_places(recording: Vec<u8>, options: &ReportOptions) -> Vec<WatchPla
 fn place(line: &TimedLine, line_bytes: u64) -> WatchPlace {
     // Words by how often they are written, then by how often they are read.
     let mut seen: BTreeMap<u16, (u64, u64)> = BTreeMap::new();
-    let mut threads: BTreeMap<u32, u64> = BTreeMap::new();
+    // Samples, and those that write.
+    let mut threads: BTreeMap<u32, (u64, u64)> = BTreeMap::new();
     for site in &line.sites {
         let last = (u32::from(site.offset.0) + site.size.max(1) - 1).min(line_bytes as u32 - 1);
         for word in u32::from(site.offset.0) / 8..=last / 8 {
@@ -73,13 +74,20 @@ fn place(line: &TimedLine, line_bytes: u64) -> WatchPlace {
             }
         }
         for ((_, tid), samples) in &site.threads {
-            *threads.entry(tid.0).or_default() += samples;
+            let of_thread = threads.entry(tid.0).or_default();
+            of_thread.0 += samples;
+            of_thread.1 += if site.direction.writes() { *samples } else { 0 };
         }
     }
     let mut words: Vec<u16> = (0..line_bytes as u16).step_by(8).collect();
     words.sort_by_key(|word| std::cmp::Reverse(seen.get(word).copied().unwrap_or_default()));
-    let mut threads: Vec<(u32, u64)> = threads.into_iter().collect();
-    threads.sort_by_key(|(tid, samples)| (std::cmp::Reverse(*samples), *tid));
+    // Without a writer no two threads tell anything, however busy they are.
+    let writer =
+        threads.iter().max_by_key(|(tid, (_, writes))| (*writes, std::cmp::Reverse(**tid)));
+    let writer = writer.map(|(tid, _)| *tid);
+    let mut threads: Vec<(u32, u64)> =
+        threads.into_iter().map(|(tid, (samples, _))| (tid, samples)).collect();
+    threads.sort_by_key(|(tid, samples)| (Some(*tid) != writer, std::cmp::Reverse(*samples), *tid));
     WatchPlace {
         pid: line.pid.0,
         line: line.address.0,

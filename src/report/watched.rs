@@ -1,6 +1,6 @@
 //! What debug registers have seen of a line, as the report says it.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use super::describe::{Describe, Site};
 use super::model::{Access, WatchedFacts};
@@ -8,7 +8,7 @@ use super::names::Names;
 use crate::access::Direction;
 use crate::lines::timed::TimedLine;
 use crate::lines::watched::{WatchOutcome, WatchedLine};
-use crate::process::{Pid, Tid};
+use crate::process::{Cpu, Pid, Tid};
 
 /// The facts of a line that was watched.
 pub(super) fn watched_facts(
@@ -16,7 +16,11 @@ pub(super) fn watched_facts(
     line: &TimedLine,
     names: &mut Names<'_>,
 ) -> Option<WatchedFacts> {
-    let watched = line.watched.as_ref()?;
+    let watched = line.watched()?;
+    let those = those_that_count(watched);
+    let of = || those.iter().filter_map(|thread| watched.threads.get(thread));
+    let cpus: BTreeSet<Cpu> = of().flat_map(|thread| thread.cpus.iter().copied()).collect();
+    let those_hits: u64 = of().map(|thread| thread.hits).sum();
     Some(WatchedFacts {
         turns: u64::from(watched.turns),
         hits: watched.hits,
@@ -26,17 +30,25 @@ pub(super) fn watched_facts(
             WatchOutcome::Refuted => "refuted",
             WatchOutcome::Undecided => "undecided",
         },
-        threads: watched.threads().len() as u64,
-        writers: writers(watched) as u64,
-        cpus: watched.cpus().into_iter().map(|cpu| cpu.0).collect(),
+        threads: those.len() as u64,
+        writers: writers(watched, &those) as u64,
+        cpus: cpus.into_iter().map(|cpu| cpu.0).collect(),
+        others: (watched.threads.len() - those.len()) as u64,
+        others_hits: watched.hits.saturating_sub(those_hits),
         accesses: accesses(describe, watched, names),
     })
 }
 
-fn writers(watched: &WatchedLine) -> usize {
+/// The threads that came in between each other; where none did, all that were there.
+fn those_that_count(watched: &WatchedLine) -> BTreeSet<(Pid, Tid)> {
+    let those: BTreeSet<(Pid, Tid)> = watched.interleaved_threads().map(|(it, _)| *it).collect();
+    if those.is_empty() { watched.threads.keys().copied().collect() } else { those }
+}
+
+fn writers(watched: &WatchedLine, of: &BTreeSet<(Pid, Tid)>) -> usize {
     let sites = watched.sites.iter().filter(|site| site.direction.is_some_and(Direction::writes));
-    let threads: BTreeMap<&(Pid, Tid), &u64> = sites.flat_map(|site| &site.threads).collect();
-    threads.len()
+    let writers: BTreeSet<&(Pid, Tid)> = sites.flat_map(|site| site.threads.keys()).collect();
+    writers.into_iter().filter(|thread| of.contains(thread)).count()
 }
 
 fn accesses(describe: &Describe<'_>, watched: &WatchedLine, names: &mut Names<'_>) -> Vec<Access> {

@@ -1,15 +1,14 @@
 //! A line that clock samples show to be contended.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
 
 use rustc_hash::FxHashMap;
 
 use super::plans::SampledCode;
 use super::touches::{Role, Touch};
-use super::windows::{Meetings, WINDOW_NS, meetings, samples_in};
+use super::windows::{Meetings, WINDOW_NS, Window, meetings, samples_in};
 use crate::access::{CodeAddress, Direction};
-use crate::lines::watched::{WatchOutcome, WatchedLine};
+use crate::lines::watched::{Suspicion, WatchOutcome, WatchedLine};
 use crate::lines::{
     ByteUse, CodeKey, Identity, LineAddress, LineOffset, Sharing, SortKey, Threads,
 };
@@ -129,7 +128,9 @@ pub struct TimedLine {
     /// Who does what where: by offset, then the busiest first.
     pub sites: Vec<TimedSite>,
     /// What debug registers have seen of it.
-    pub watched: Option<WatchedLine>,
+    watched: Option<WatchedLine>,
+    /// What that comes to.
+    watch_outcome: WatchOutcome,
     /// Words of 8 bytes in a line.
     words: u64,
 }
@@ -199,6 +200,7 @@ impl TimedLine {
             rests_on_paths,
             sites: Vec::new(),
             watched: None,
+            watch_outcome: WatchOutcome::Undecided,
             words: line_size.bytes() / 8,
         };
         let mut index = FxHashMap::default();
@@ -233,7 +235,7 @@ impl TimedLine {
         let sampled = self.sampled_evidence()?;
         // Those that take turns most of the time do so whatever happens in between.
         let is_proven_by_order = sampled != Evidence::Presence(Lack::Simultaneity);
-        Some(match self.watch_outcome() {
+        Some(match self.watch_outcome {
             WatchOutcome::Confirmed if sampled.is_suspicion() && is_proven_by_order => {
                 Evidence::Watched
             }
@@ -242,24 +244,53 @@ impl TimedLine {
         })
     }
 
-    /// What debug registers have shown of it.
-    pub fn watch_outcome(&self) -> WatchOutcome {
-        let (Some(watched), Some(suspected)) = (&self.watched, self.suspected()) else {
-            return WatchOutcome::Undecided;
-        };
-        watched.outcome(self.words, &suspected)
+    /// Takes what debug registers have seen of it.
+    pub fn take_watched(&mut self, watched: WatchedLine) {
+        self.watch_outcome = watched.outcome(&self.suspicion());
+        self.watched = Some(watched);
     }
 
-    /// The time from the first to the last window that makes it suspect. Where threads take turns most
-    /// of the time, and a few windows look otherwise, all of them are meant: such windows come by
-    /// chance.
-    fn suspected(&self) -> Option<Range<Time>> {
+    /// What debug registers have seen of it.
+    pub fn watched(&self) -> Option<&WatchedLine> {
+        self.watched.as_ref()
+    }
+
+    /// What debug registers have shown of it.
+    pub fn watch_outcome(&self) -> WatchOutcome {
+        self.watch_outcome
+    }
+
+    /// What makes it suspect. Where threads take turns most of the time, and a few windows look
+    /// otherwise, all of them are meant: such windows come by chance.
+    fn suspicion(&self) -> Suspicion {
         let mostly_in_turns = self.is_mostly_in_turns();
         let in_turns = self.meetings.in_turns.iter().filter(|_| mostly_in_turns);
-        let numbers = self.meetings.contended.iter().chain(in_turns).map(|window| window.number);
-        let (first, last) = (numbers.clone().min()?, numbers.max()?);
-        let start = |number: u64| Time(number.saturating_mul(WINDOW_NS));
-        Some(start(first)..start(last.saturating_add(1)))
+        let range = |window: &Window| {
+            let start = |number: u64| Time(number.saturating_mul(WINDOW_NS));
+            start(window.number)..start(window.number.saturating_add(1))
+        };
+        let contended = &self.meetings.contended;
+        let mut threads: BTreeMap<(Pid, Tid), (u64, bool)> = BTreeMap::new();
+        let mut words = 0;
+        for site in &self.sites {
+            let first = u32::from(site.offset.0);
+            let last = first.saturating_add(site.size.saturating_sub(1));
+            (first / 8..=last / 8).for_each(|word| words |= 1 << word.min(63));
+            for (thread, samples) in &site.threads {
+                let (of_thread, writes) = threads.entry(*thread).or_default();
+                *of_thread += samples;
+                *writes |= site.direction.writes();
+            }
+        }
+        let threads = threads.into_iter();
+        Suspicion {
+            times: contended.iter().chain(in_turns).map(range).collect(),
+            at_once: contended.iter().map(|window| (range(window), window.samples)).collect(),
+            least_samples: MIN_SAMPLES,
+            threads: threads.map(|(thread, (samples, is))| (thread, samples, is)).collect(),
+            words,
+            line_words: self.words,
+        }
     }
 
     fn is_mostly_in_turns(&self) -> bool {

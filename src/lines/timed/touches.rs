@@ -110,9 +110,9 @@ impl Touches {
 
     /// Forgets what the samples waited for that something from outside has slowed down: their time is
     /// not the program's own.
-    pub fn forget_waits(&mut self, is_disturbed: impl Fn(Pid, Time) -> bool) {
+    pub fn forget_waits(&mut self, is_disturbed: impl Fn(Pid, Tid, Time) -> bool) {
         for touch in &mut self.touches {
-            if touch.role < Role::Present && is_disturbed(touch.pid, touch.time) {
+            if touch.role < Role::Present && is_disturbed(touch.pid, touch.tid, touch.time) {
                 touch.role = Role::Present;
             }
         }

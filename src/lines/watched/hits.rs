@@ -128,3 +128,39 @@ fn place(
         },
     }
 }
+
+#[cfg(test)]
+pub(in crate::lines::watched) mod tests {
+    use super::*;
+    use crate::perf_data::SamplePosition;
+    use crate::process::{Cpu, Tid, Time};
+
+    /// A hit of a thread on a CPU at a time in µs.
+    pub(in crate::lines::watched) fn hit(
+        tid: u32,
+        cpu: u32,
+        us: u64,
+        direction: Direction,
+    ) -> PlacedHit {
+        PlacedHit {
+            hit: WatchHit {
+                id: 1,
+                pid: Pid(1),
+                tid: Tid(tid),
+                cpu: Some(Cpu(cpu)),
+                time: Time(us * 1000),
+                next: CodeAddress(0x10),
+                address: 0x1000,
+                length: 8,
+                writes_only: false,
+                registers: None,
+                position: SamplePosition::default(),
+            },
+            code: CodeAddress(0xc),
+            mapping: None,
+            direction: Some(direction),
+            address: 0x1008,
+            size: Some(8),
+        }
+    }
+}

@@ -4,9 +4,12 @@
 //! a line: that threads on different CPUs interleaved there, that they did not, or nothing.
 
 mod hits;
+mod interleaving;
 mod line;
 mod lines;
+mod suspicion;
 
 pub use hits::{PlacedHit, hits};
-pub use line::{WatchOutcome, WatchedLine, WatchedSite};
+pub use line::{WatchOutcome, WatchedLine, WatchedSite, WatchedThread};
 pub use lines::WatchedLines;
+pub use suspicion::Suspicion;

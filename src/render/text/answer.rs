@@ -167,12 +167,21 @@ fn timed_sentence(line: &Line) -> String {
 /// What debug registers have seen of a line, if they watched it.
 pub(super) fn watched_sentence(line: &Line) -> Option<String> {
     let watched = line.watched.as_ref()?;
-    let accesses = match watched.hits {
+    let accesses = |count: u64| match count {
         1 => "1 access".to_owned(),
         count => format!("{} accesses", grouped(count)),
     };
+    let others = match watched.others {
+        0 => String::new(),
+        others => format!(
+            "; besides, {} by {} that never came in between",
+            accesses(watched.others_hits),
+            counted(others, "thread")
+        ),
+    };
     Some(format!(
-        "watched: {accesses} by {} on {}, {} of them in between two of another thread",
+        "watched: {} by {} on {}, {} of them in between two of another thread{others}",
+        accesses(watched.hits.saturating_sub(watched.others_hits)),
         counted(watched.threads, "thread"),
         counted(watched.cpus.len() as u64, "CPU"),
         grouped(watched.interleaved),

@@ -12,7 +12,7 @@ use super::place::{Place, WatchPlan};
 use super::schedule::Schedule;
 use super::turn::{STEP, Turn};
 use crate::perf_data::{
-    ByteOrder, Encoder, EventAttr, EventChange, EventUpdate, RecordType, Writer,
+    ByteOrder, Encoder, EventAttr, EventChange, EventUpdate, RecordType, WatchTurn, Writer,
 };
 use crate::system::process_cpu_time;
 
@@ -59,6 +59,8 @@ pub(in crate::sampling) struct Alongside {
     turn: Option<Turn>,
     records: Vec<u8>,
     summary: WatchSummary,
+    /// The process of a place for which no register was free, until the recording knows it.
+    without_registers: Option<u32>,
 }
 
 impl Alongside {
@@ -98,6 +100,7 @@ impl Alongside {
             turn: None,
             records: Vec::new(),
             summary: WatchSummary::default(),
+            without_registers: None,
         })
     }
 
@@ -164,7 +167,7 @@ impl Alongside {
             }
             None => self.begin_turn(),
         }
-        Ok(())
+        self.tell_of_no_registers(writer, latest)
     }
 
     /// Ends what is under way, and tells what it all came to.
@@ -176,6 +179,7 @@ impl Alongside {
         if self.turn.is_some() {
             self.end_turn(writer, latest)?;
         }
+        self.tell_of_no_registers(writer, latest)?;
         self.summary.lines = self.schedule.watched() as u64;
         self.summary.cost = self.budget.map_or(0, |budget| budget.spent());
         Ok(self.summary)
@@ -186,7 +190,7 @@ impl Alongside {
             match trap_cost(&self.like) {
                 Ok(cost) => self.budget = Some(Budget::new(self.share, cost)),
                 Err(_) => {
-                    self.summary.is_without_registers = true;
+                    self.lack_registers(places[0].pid);
                     self.recordings = None;
                     return;
                 }
@@ -211,7 +215,7 @@ impl Alongside {
         if !budget.allows(LEAST, cpu_time) {
             return;
         }
-        let Some((place, words)) = self.schedule.next() else { return };
+        let Some((place, words)) = self.schedule.next(self.started.elapsed()) else { return };
         match Turn::begin(&place, &words, &self.like, &budget, cpu_time) {
             Ok(Some(turn)) => {
                 self.summary.turns += 1;
@@ -219,7 +223,9 @@ impl Alongside {
             }
             Ok(None) => {}
             Err(error) => {
-                self.summary.is_without_registers |= error.raw_os_error() == Some(libc::ENOSPC);
+                if error.raw_os_error() == Some(libc::ENOSPC) {
+                    self.lack_registers(place.pid);
+                }
                 self.schedule.give_up(&place);
             }
         }
@@ -233,10 +239,33 @@ impl Alongside {
         let Some(turn) = self.turn.take() else {
             return Ok(());
         };
-        let change = EventChange::Watched(turn.record(latest));
+        self.write_turn(writer, turn.record(latest))
+    }
+
+    fn write_turn<W: Write>(&self, writer: &mut Writer<W>, turn: WatchTurn) -> io::Result<()> {
+        let change = EventChange::Watched(turn);
         let mut body = Encoder::new(ByteOrder::NATIVE);
         EventUpdate { id: self.event_id, change }.encode(&mut body);
         writer.record(RecordType::EVENT_UPDATE, 0, body.as_slice())
+    }
+
+    fn lack_registers(&mut self, pid: u32) {
+        if !self.summary.is_without_registers {
+            self.summary.is_without_registers = true;
+            self.without_registers = Some(pid);
+        }
+    }
+
+    /// Reports say it too, once.
+    fn tell_of_no_registers<W: Write>(
+        &mut self,
+        writer: &mut Writer<W>,
+        time: u64,
+    ) -> io::Result<()> {
+        match self.without_registers.take() {
+            Some(pid) => self.write_turn(writer, WatchTurn { pid, time, ..WatchTurn::default() }),
+            None => Ok(()),
+        }
     }
 
     /// Hands the hits on; the recording knows their events first.

@@ -15,7 +15,7 @@ pub struct Place {
     pub words: Vec<u16>,
     /// How many of the words, from the first, threads were seen at.
     pub known_words: usize,
-    /// Threads that were seen there, the busiest first.
+    /// Threads that were seen there: the one that writes most, then the busiest first.
     pub threads: Vec<u32>,
 }
 
