@@ -96,12 +96,22 @@ fn written_recordings() {
         ("compressed", compressed.file()),
         ("compressed pipe", compressed.pipe()),
         ("counters", support::counters::recording()),
+        ("watched", support::watched::recording()),
     ]
     .into_iter()
     .enumerate()
     {
         examine_mutations(name, bytes.expect("written"), seed as u64 + 1);
     }
+}
+
+#[test]
+fn the_watched_recording_is_whole() {
+    let input = Input::from_bytes(support::watched::recording().expect("written"));
+    let recording = Recording::open(&input).expect("a recording");
+    let made = report(&recording, &ReportOptions::default(), SortKey::Cost, None, &|_| {});
+    let facts = made.expect("a report").recording;
+    assert_eq!((facts.samples, facts.watch_hits), (12 * 4, 12 * 4 * 8));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Why there is no report.
 
-use crate::access::samples_the_clock;
+use crate::access::{samples_the_clock, watches_memory};
 use crate::perf_data::{Features, RecordType, Recording, SampleType};
 
 /// Why a readable recording gives no report. The sentences say what the recording is, so that a user
@@ -42,6 +42,16 @@ pub enum ReportError {
         /// Samples.
         samples: u64,
     },
+    /// All samples are accesses to a few watched bytes.
+    #[error(
+        "the {samples} samples are accesses to bytes that debug registers watched, as hitm watch keeps \
+         them: it listed them when it made this recording, and perf script lists them again; a report \
+         of all lines takes a recording of hitm record"
+    )]
+    WatchedOnly {
+        /// Samples.
+        samples: u64,
+    },
     /// The filter lets no memory access pass.
     #[error(
         "the filter lets {accepted} of {samples} samples pass, and none of them is a memory access"
@@ -74,6 +84,11 @@ impl ReportError {
     }
 
     pub(super) fn no_memory_accesses(recording: &Recording<'_>, event_samples: &[u64]) -> Self {
+        let mut sampled =
+            recording.events().iter().zip(event_samples).filter(|(_, n)| **n > 0).peekable();
+        if sampled.peek().is_some() && sampled.all(|(event, _)| watches_memory(event)) {
+            return Self::WatchedOnly { samples: event_samples.iter().sum() };
+        }
         let described = recording.events().iter().zip(event_samples).filter(|(_, n)| **n > 0);
         let mut has_fields = false;
         let mut by_reason: Vec<(&str, Vec<String>)> = Vec::new();

@@ -11,3 +11,4 @@ pub mod processes;
 pub mod random;
 pub mod skipped;
 pub mod synthetic;
+pub mod watched;

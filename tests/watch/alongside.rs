@@ -82,6 +82,21 @@ fn an_occasional_writer_is_caught() {
 }
 
 #[test]
+fn waits_are_seen_while_it_is_watched() {
+    Turn::take(|| {
+        let Some(program) = Program::build("atomic_counters", Build::C) else { return };
+        let (outcome, _) = recorded(&program, "2", "contended", &[]);
+        let line = contended(&outcome);
+        assert_confirmed(&outcome, &["timed"]);
+        assert!(count(&line["watched"], "turns") >= 4, "{}", line["watched"]);
+        // Nothing but the shared line is ever waited for. Only samples right behind a hit do not tell.
+        let cost = &line["cost"];
+        let share = |name: &str| cost[name].as_f64().expect("a share");
+        assert!(share("share_waited") > 0.9 * share("share_high"), "{cost}");
+    });
+}
+
+#[test]
 fn without_watching_it_stays_a_suspect() {
     Turn::take(|| {
         let Some(program) = Program::build("store_among_ten", Build::C) else { return };

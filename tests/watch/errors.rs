@@ -102,3 +102,49 @@ fn usage_is_explained() {
         assert!(String::from_utf8_lossy(&output.stderr).contains(place));
     }
 }
+
+#[test]
+fn a_report_of_what_was_watched_by_hand() {
+    Turn::take(|| {
+        let Some(program) = Program::build("atomic_counters", Build::C) else { return };
+        let running = Running::start(&program, "1.5", "contended");
+        let path = program.recording();
+        let path = path.to_str().expect("a path in UTF-8");
+        let seen = watch(running.pid(), "counters/16", &["--hits", "40", "-o", path]);
+        assert!(seen.status.success());
+        let report = hitm().args(["report", "-i", path]).output().expect("hitm runs");
+        let said = sentence(&report);
+        assert!(said.contains("that debug registers watched, as hitm watch keeps them"), "{said}");
+        drop(running.said());
+    });
+}
+
+/// Whoever holds the registers, the recording says in its report that nothing was proven.
+#[test]
+fn registers_that_another_holds() {
+    Turn::take(|| {
+        let Some(program) = Program::build("atomic_counters", Build::C) else { return };
+        let running = Running::start(&program, "5", "contended");
+        let pid = running.pid().to_string();
+        let mut holder = hitm()
+            .args(["watch", "-p", &pid, "counters/32", "--duration", "20", "--hits", "10000000"])
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("hitm runs");
+        std::thread::sleep(Duration::from_millis(300));
+        let path = program.recording();
+        let recorded = hitm()
+            .args(["record", "-p", &pid, "--duration", "2", "-o"])
+            .arg(&path)
+            .output()
+            .expect("hitm runs");
+        let _ = holder.kill();
+        let _ = holder.wait();
+        let said = String::from_utf8_lossy(&recorded.stderr).into_owned();
+        assert!(said.contains("there are no debug registers left"), "{said}");
+        let report = hitm().args(["report", "-i"]).arg(&path).output().expect("hitm runs");
+        let report = String::from_utf8_lossy(&report.stdout).into_owned();
+        assert!(report.contains("no debug registers were free"), "{report}");
+        drop(running.said());
+    });
+}

@@ -222,7 +222,7 @@ mod tests {
 
     #[test]
     fn turns_decide() {
-        let suspected = suspicion(&[0..1000]);
+        let suspected = suspicion(&[(0, 1000)]);
         let outcome = |line: &WatchedLine| line.outcome(&suspected);
         let alternating: Vec<PlacedHit> =
             (0..8).map(|n| hit(1 + n % 2, n % 2, u64::from(n) * 100, Direction::Store)).collect();

@@ -109,8 +109,8 @@ pub(in crate::lines::watched) mod tests {
     const MS: u64 = 1_000_000;
 
     /// Threads 1, which writes, and 2 were at words 0 and 1 of a line of 8 in these times, in ms.
-    pub(in crate::lines::watched) fn suspicion(times: &[Range<u64>]) -> Suspicion {
-        let times = times.iter().map(|it| Time(it.start * MS)..Time(it.end * MS));
+    pub(in crate::lines::watched) fn suspicion(times: &[(u64, u64)]) -> Suspicion {
+        let times = times.iter().map(|(start, end)| Time(start * MS)..Time(end * MS));
         let times: Vec<Range<Time>> = times.collect();
         Suspicion {
             at_once: times.iter().map(|range| (range.clone(), 10)).collect(),
@@ -137,20 +137,20 @@ pub(in crate::lines::watched) mod tests {
     #[test]
     fn turns_at_other_times_say_nothing() {
         let early = turns(&[800, 850, 900, 950], &ALL, &[1, 2]);
-        assert!(suspicion(&[700..1000]).is_refuted_by(&early, 4));
-        assert!(!suspicion(&[0..100, 5000..9000]).is_refuted_by(&early, 4), "in between");
+        assert!(suspicion(&[(700, 1000)]).is_refuted_by(&early, 4));
+        assert!(!suspicion(&[(0, 100), (5000, 9000)]).is_refuted_by(&early, 4), "in between");
         // It began harmlessly, and was something else later on.
-        assert!(!suspicion(&[700..1000, 5000..9000]).is_refuted_by(&early, 4), "a late phase");
+        assert!(!suspicion(&[(700, 1000), (5000, 9000)]).is_refuted_by(&early, 4), "a late phase");
         let spread = turns(&[800, 850, 900, 950, 3000, 5000, 7000], &ALL, &[1, 2]);
-        assert!(suspicion(&[700..1000, 5000..9000]).is_refuted_by(&spread, 4));
-        let mut few_late = suspicion(&[700..1000, 5000..9000]);
+        assert!(suspicion(&[(700, 1000), (5000, 9000)]).is_refuted_by(&spread, 4));
+        let mut few_late = suspicion(&[(700, 1000), (5000, 9000)]);
         few_late.at_once[1].1 = 5;
         assert!(few_late.is_refuted_by(&early, 4), "five samples are chance");
     }
 
     #[test]
     fn turns_with_others_say_nothing() {
-        let suspicion = suspicion(&[0..1000]);
+        let suspicion = suspicion(&[(0, 1000)]);
         let with = |ran: &[u32]| turns(&[800, 850, 900, 950], &ALL, ran);
         assert!(suspicion.is_refuted_by(&with(&[1, 2]), 4));
         assert!(!suspicion.is_refuted_by(&with(&[1, 3]), 4), "one of them, and a bystander");
@@ -164,7 +164,7 @@ pub(in crate::lines::watched) mod tests {
 
     #[test]
     fn words_are_watched_together() {
-        let mut suspicion = suspicion(&[0..1000]);
+        let mut suspicion = suspicion(&[(0, 1000)]);
         let with = |words: &[u64]| turns(&[800, 850, 900, 950], words, &[1, 2]);
         assert!(suspicion.is_refuted_by(&with(&ALL), 4));
         assert!(!suspicion.is_refuted_by(&with(&[0x0f]), 4), "half of the line");

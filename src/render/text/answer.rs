@@ -174,7 +174,7 @@ pub(super) fn watched_sentence(line: &Line) -> Option<String> {
     let others = match watched.others {
         0 => String::new(),
         others => format!(
-            "; besides, {} by {} that never came in between",
+            "; besides, {} by {} not seen to come in between",
             accesses(watched.others_hits),
             counted(others, "thread")
         ),
