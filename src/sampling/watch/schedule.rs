@@ -125,7 +125,7 @@ fn words(place: &Place, turn: u32) -> Vec<u16> {
 
 /// As many of the words as there are registers: neighbours, or every second one.
 fn together(words: &[u16], round: usize) -> Vec<u16> {
-    let (start, stride) = (round / 2 * (REGISTERS - 1) + round % 2, 1 + round % 2);
+    let (start, stride) = (round / 2, 1 + round % 2);
     let mut chosen: Vec<u16> =
         (0..REGISTERS).map(|n| words[(start + n * stride) % words.len()]).collect();
     let mut known = Vec::new();
@@ -160,7 +160,7 @@ mod tests {
         assert_eq!(turns[5], [8, 56, 0, 16]);
         let many = self::place(0, &WORDS, 8);
         assert_eq!(words(&many, 0), [8, 0, 16, 24]);
-        assert_eq!(words(&many, 2), [0, 24, 40, 56]);
+        assert_eq!(words(&many, 2), [8, 16, 32, 48]);
         assert_eq!(words(&self::place(0, &WORDS[..1], 1), 1), [8]);
     }
 
