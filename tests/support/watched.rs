@@ -4,7 +4,8 @@ use std::io::{self, Cursor};
 
 use hitm::perf_data::{
     ArmedRegister, AttrFlags, Comm, Encoder, EventAttr, EventChange, EventSpec, EventUpdate,
-    Features, RecordType, Sample, SampleId, SampleType, WatchTurn, Writer, WriterOptions,
+    Features, RecordType, Registers, Sample, SampleId, SampleType, WatchTurn, Words, Writer,
+    WriterOptions,
 };
 
 const PID: u32 = 77;
@@ -22,7 +23,9 @@ pub fn recording() -> io::Result<Vec<u8>> {
             | SampleType::ADDR
             | SampleType::IDENTIFIER
             | SampleType::CPU
-            | SampleType::PERIOD,
+            | SampleType::PERIOD
+            | SampleType::REGS_USER,
+        sample_regs_user: 1,
         flags: AttrFlags::SAMPLE_ID_ALL | AttrFlags::COMM | AttrFlags::TASK,
         ..EventAttr::default()
     };
@@ -50,6 +53,7 @@ pub fn recording() -> io::Result<Vec<u8>> {
             addr: Some(LINE),
             cpu: Some(thread),
             period: Some(1_000_000),
+            regs_user: Some(Registers { abi: 2, values: Words::new(&[0; 8], options.order) }),
             ..Sample::default()
         };
         writer.sample(event, USER, &sample)
