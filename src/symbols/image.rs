@@ -154,6 +154,11 @@ impl Image {
         self.has_content(".debug_line") && self.has_content(".debug_info")
     }
 
+    /// Whether the image has debug information of its own, with or without source lines.
+    pub(super) fn has_debug_information(&self) -> bool {
+        self.has_content(".debug_info")
+    }
+
     /// Whether the image has a full symbol table of its own.
     pub(super) fn has_symbol_table(&self) -> bool {
         self.has_content(".symtab")

@@ -11,6 +11,7 @@
 mod address;
 mod build_id;
 mod crc32;
+mod data_types;
 mod debug_lines;
 mod demangle;
 mod error;
@@ -36,6 +37,10 @@ mod vetting;
 
 pub use address::{FileOffset, ImageAddress};
 pub use build_id::{BuildId, build_id_of_file};
+pub use data_types::{
+    BitRange, DataType, DataVariable, DeclaredAt, Field, FieldAt, FieldExtent, Language, Member,
+    MemberRole, TypeKind,
+};
 pub use demangle::{DemangleStyle, demangle, demangle_with};
 pub use error::{ImageProblem, KernelSymbolsError, ParseBuildIdError, PerfMapError};
 pub use function_bytes::FunctionBytes;

@@ -4,6 +4,7 @@ use std::cell::{OnceCell, RefCell};
 use std::path::Path;
 use std::sync::Arc;
 
+use super::data_types::{DataVariable, DebugData, Language, TypeReader, VariableIndex};
 use super::debug_lines::{DebugFrame, DebugLines};
 use super::demangle::{DemangleStyle, demangle_with};
 use super::error::ImageProblem;
@@ -27,6 +28,8 @@ pub(super) struct ResolvedImage {
     symbols: OnceCell<SymbolTable>,
     lines: OnceCell<Option<DebugLines>>,
     unwind: OnceCell<UnwindTable>,
+    types: OnceCell<Option<Arc<TypeReader>>>,
+    variables: OnceCell<VariableIndex>,
     problems: RefCell<Vec<Arc<ImageProblem>>>,
 }
 
@@ -67,6 +70,8 @@ impl ResolvedImage {
             symbols: OnceCell::new(),
             lines: OnceCell::new(),
             unwind: OnceCell::new(),
+            types: OnceCell::new(),
+            variables: OnceCell::new(),
             problems: RefCell::default(),
         }
     }
@@ -121,6 +126,75 @@ impl ResolvedImage {
     /// The variable that contains the address.
     pub(super) fn data_symbol(&self, address: ImageAddress) -> Option<SymbolName> {
         self.symbols().data(address).map(|symbol| self.name(symbol))
+    }
+
+    /// The variables that overlap the addresses from `from` to `to`, with the debug information's
+    /// say first.
+    pub(super) fn variables_in(&self, from: u64, to: u64) -> Vec<DataVariable> {
+        let mut found = self.stated_variables(from, to, false);
+        let mut at = from;
+        // What the debug information does not know, the symbol table may.
+        while at < to {
+            if let Some(known) = found.iter().find(|one| contains(one, at)) {
+                at = known.address.saturating_add(known.size);
+                continue;
+            }
+            let Some(symbol) = self.symbols().data(ImageAddress(at)) else {
+                at += 1;
+                continue;
+            };
+            let name = self.name(symbol);
+            at = name.address.saturating_add(name.size).max(at + 1);
+            match found.iter_mut().find(|one| one.address == name.address) {
+                // A declaration such as `extern int table[]` leaves the size open.
+                Some(known) => known.size = name.size,
+                None => found.push(DataVariable {
+                    name: name.name,
+                    linkage_name: Some(name.raw),
+                    address: name.address,
+                    size: name.size,
+                    data_type: None,
+                    declared_at: None,
+                    language: Language::Other,
+                    thread_local: false,
+                }),
+            }
+        }
+        found.retain(|one| one.size > 0);
+        found.sort_by_key(|one| one.address);
+        found
+    }
+
+    /// The thread-local variable at an offset of the image's block.
+    pub(super) fn thread_local_at(&self, offset: u64) -> Option<DataVariable> {
+        let found = self.stated_variables(offset, offset.saturating_add(1), true);
+        found.into_iter().find(|one| contains(one, offset))
+    }
+
+    fn stated_variables(&self, from: u64, to: u64, thread_local: bool) -> Vec<DataVariable> {
+        let Some(types) = self.types() else { return Vec::new() };
+        let index = self.variables.get_or_init(|| VariableIndex::of(types));
+        index.within(types, (from, to), thread_local, self.style)
+    }
+
+    /// The reader of types, made at the first need.
+    pub(super) fn types(&self) -> Option<&Arc<TypeReader>> {
+        self.types.get_or_init(|| self.open_types()).as_ref()
+    }
+
+    fn open_types(&self) -> Option<Arc<TypeReader>> {
+        let source = self.line_source();
+        if !source.has_debug_information() {
+            let path = self.image.path().to_owned();
+            self.report(ImageProblem::NoDebugInfo { path });
+            return None;
+        }
+        let files = [Some(&self.image), self.debug_file.as_ref()];
+        let beside = files.into_iter().flatten().map(|image| image.path().to_owned()).collect();
+        DebugData::new(source, self.supplementary.as_ref(), beside)
+            .map_err(|reason| self.report_unusable(reason))
+            .map(|data| Arc::new(TypeReader::new(data)))
+            .ok()
     }
 
     fn symbols(&self) -> &SymbolTable {
@@ -190,6 +264,10 @@ impl ResolvedImage {
             line: frame.line,
         }
     }
+}
+
+fn contains(variable: &DataVariable, address: u64) -> bool {
+    address.checked_sub(variable.address).is_some_and(|delta| delta < variable.size)
 }
 
 /// Whether the symbol's name says more than the debug information's.

@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
+use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::data_types::DataVariable;
 use super::demangle::DemangleStyle;
 use super::error::ImageProblem;
 use super::function_bytes::FunctionBytes;
@@ -140,6 +142,33 @@ impl Symbolizer {
     pub fn data_symbol(&mut self, image: ImageId, offset: FileOffset) -> Option<SymbolName> {
         let resolved = self.entries.get(image.0)?.outcome.as_ref().ok()?;
         resolved.data_symbol(resolved.image().address_of(offset)?)
+    }
+
+    /// The global or static variable that contains an address of an image: the debug information's,
+    /// with its type, else the symbol table's, without one.
+    pub fn variable_at(&mut self, image: ImageId, address: ImageAddress) -> Option<DataVariable> {
+        let resolved = self.entries.get(image.0)?.outcome.as_ref().ok()?;
+        let found = resolved.variables_in(address.0, address.0.checked_add(1)?);
+        // The innermost: the one that starts last.
+        found.into_iter().next_back()
+    }
+
+    /// All variables that overlap a range of addresses of an image, a cache line for instance, by
+    /// address.
+    pub fn variables_in(
+        &mut self,
+        image: ImageId,
+        range: Range<ImageAddress>,
+    ) -> Vec<DataVariable> {
+        match self.entries.get(image.0).map(|entry| &entry.outcome) {
+            Some(Ok(resolved)) => resolved.variables_in(range.start.0, range.end.0),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The thread-local variable at an offset of an image's block of thread-local memory.
+    pub fn thread_local_at(&mut self, image: ImageId, offset: u64) -> Option<DataVariable> {
+        self.entries.get(image.0)?.outcome.as_ref().ok()?.thread_local_at(offset)
     }
 
     /// The file that stands for an image, which is elsewhere than recorded with symfs or a
