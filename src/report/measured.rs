@@ -10,6 +10,7 @@ use super::model::{
     SourceCount, Summary, Unparsable, Unresolved,
 };
 use super::names::Names;
+use super::objects::{name_objects, variables_in};
 use super::session::{Progress, ReportOptions, Session};
 use super::site_code::SiteCode;
 use crate::access::{Direction, OperandFacts, Source};
@@ -19,6 +20,7 @@ use crate::lines::{
     SortKey, Survey, Verdict,
 };
 use crate::perf_data::CpuMode;
+use crate::process::Time;
 
 /// Lines by what the hardware saw.
 pub(super) fn measured_report(
@@ -177,6 +179,9 @@ fn listed_line(
         parts: Vec::new(),
     };
     let sharing = if line.contended > 0 { sharing(describe, line, names) } else { None };
+    let time = line.sites.last().map_or(Time(0), |site| site.last_time);
+    let objects = variables_in(&listed, line.pid, time, names);
+    name_objects(&mut listed, &objects);
     explain(&mut listed, sharing.as_ref());
     listed
 }

@@ -13,6 +13,7 @@ mod gain;
 mod measured;
 pub mod model;
 mod names;
+mod objects;
 mod pairs;
 mod session;
 mod sharing;

@@ -1,17 +1,19 @@
 //! Names of code: from a mapping and an address to function, image, source line and inlined frames.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use super::objects::NamedObject;
 use crate::access::CodeAddress;
 use crate::perf_data::Recording;
-use crate::process::{Mapping, MemoryKind, Pid, Processes};
+use crate::process::{Mapping, MemoryKind, Pid, Processes, Time};
 use crate::symbols::{
-    BuildId, DemangleStyle, FileOffset, FunctionBytes, ImageFinder, ImageId, KernelSymbolizer,
-    KernelSymbolsError, Location, PerfMap, SymbolOptions, Symbolizer, default_build_id_cache,
-    is_file_backed, running_vdso,
+    BuildId, DemangleStyle, FileOffset, FunctionBytes, ImageAddress, ImageFinder, ImageId,
+    KernelSymbolizer, KernelSymbolsError, Location, PerfMap, SymbolOptions, Symbolizer,
+    default_build_id_cache, is_file_backed, running_vdso,
 };
 
 /// Where names come from.
@@ -145,6 +147,43 @@ impl<'p> Names<'p> {
         let address = self.symbolizer.address_of(image, offset)?;
         let function = self.symbolizer.function_bytes(image, offset)?;
         Some((function, code.0.wrapping_sub(address.0)))
+    }
+
+    /// The variables that overlap a range of a process's addresses, by address.
+    pub(super) fn variables(
+        &mut self,
+        pid: Pid,
+        range: Range<u64>,
+        time: Time,
+    ) -> Vec<NamedObject> {
+        let Some((image, bias)) = self.image_of_data(pid, range.start, time) else {
+            return Vec::new();
+        };
+        let stated = |address: u64| ImageAddress(address.wrapping_sub(bias));
+        let found = self.symbolizer.variables_in(image, stated(range.start)..stated(range.end));
+        found.into_iter().map(|variable| NamedObject::of_variable(variable, bias)).collect()
+    }
+
+    /// The image that an address of data may belong to, and what to add to the image's addresses for
+    /// those of the process. Zeros at an image's end are in no file: their memory follows that of the
+    /// file.
+    fn image_of_data(&mut self, pid: Pid, address: u64, time: Time) -> Option<(ImageId, u64)> {
+        let processes = self.processes;
+        let find = |address: u64| {
+            processes.find_user(pid, address, time).and_then(|number| processes.mapping(number))
+        };
+        let own = find(address)?;
+        let (mapping, at) = match own.kind {
+            MemoryKind::File => (own, address),
+            MemoryKind::Anonymous | MemoryKind::Heap => {
+                let before = find(own.start.checked_sub(1)?)?;
+                (before, before.start)
+            }
+            _ => return None,
+        };
+        let image = self.image(mapping)?;
+        let stated = self.symbolizer.address_of(image, FileOffset(mapping.file_offset(at)))?;
+        Some((image, at.wrapping_sub(stated.0)))
     }
 
     /// The image that a mapping of user code stands for.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::blame::blamed;
-use super::model::{Access, Field, Line, SharedPart};
+use super::model::{Access, Line, SharedPart};
 use crate::lines::{SharedBytes, Sharing, Thread, Verdict};
 
 /// More parts are not told one by one.
@@ -20,19 +20,21 @@ pub(super) fn name(verdict: Verdict) -> &'static str {
 
 /// The parts of a line, each with the names of its bytes and the functions that use it.
 pub(super) fn parts(sharing: &Sharing, line: &Line) -> Vec<SharedPart> {
-    sharing.parts.iter().map(|part| shared_part(part, &line.fields, &line.accesses)).collect()
+    sharing.parts.iter().map(|part| shared_part(part, &line.accesses)).collect()
 }
 
-fn shared_part(part: &SharedBytes, fields: &[Field], accesses: &[Access]) -> SharedPart {
+fn shared_part(part: &SharedBytes, accesses: &[Access]) -> SharedPart {
     let is_inside = |offset: u64, size: u64| {
         part.ranges.iter().any(|range| {
             offset < u64::from(range.end) && u64::from(range.start) < offset + size.max(1)
         })
     };
     let mut names: Vec<String> = Vec::new();
-    for field in fields.iter().filter(|field| is_inside(field.offset, field.size)) {
-        if !names.contains(&field.path) {
-            names.push(field.path.clone());
+    let inside =
+        accesses.iter().filter(|access| is_inside(access.offset, access.size.unwrap_or(1)));
+    for name in inside.filter_map(|access| access.field.as_ref()) {
+        if !names.contains(name) {
+            names.push(name.clone());
         }
     }
     let functions = |is_wanted: fn(&str) -> bool, users: &BTreeMap<Thread, u64>| {

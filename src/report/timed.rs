@@ -11,6 +11,7 @@ use super::model::{
     UnresolvedTimed,
 };
 use super::names::Names;
+use super::objects::{name_objects, variables_in};
 use super::session::{Progress, Session};
 use super::site_code::SiteCode;
 use super::timed_analysis::TimedAnalysis;
@@ -20,6 +21,7 @@ use crate::access::{Direction, Loss, samples_the_clock};
 use crate::lines::SortKey;
 use crate::lines::timed::{Evidence, Lack, TimedLine, TimedSite, TimedSurvey, Touches, time_near};
 use crate::perf_data::{AttrFlags, Event};
+use crate::process::Time;
 
 /// Lines by where time went.
 pub(super) fn timed_report(
@@ -222,6 +224,9 @@ fn listed_line(
         }),
         _ => None,
     };
+    let time = line.sites.last().map_or(Time(0), |site| site.last_time);
+    let objects = variables_in(&listed, line.pid, time, names);
+    name_objects(&mut listed, &objects);
     explain(&mut listed, sharing.as_ref());
     listed
 }

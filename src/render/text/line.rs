@@ -9,7 +9,7 @@ use super::answer::{gain_sentence, sentence, watched_sentence};
 use super::layout::{WIDTH, align_right, new_table, painted, wrapped, write_table};
 use crate::render::clean::{clean, keep_end, keep_start};
 use crate::render::grouped;
-use crate::report::model::{Access, Line, SourceLine};
+use crate::report::model::{Access, Line, Object, SourceLine};
 
 /// So many accesses of a line are shown unless asked for all.
 const SHOWN_ACCESSES: usize = 8;
@@ -40,10 +40,34 @@ pub(super) fn show_line(line: &Line, style: &TextStyle, out: &mut dyn Write) -> 
     Ok(())
 }
 
-/// A line's place in the ranking, its address and whose it is.
+/// A line's place in the ranking, its address and what lies there.
 pub(in crate::render) fn line_title(line: &Line) -> String {
-    let object = line.objects.first();
-    let place = object.map_or("unmapped memory".to_owned(), |object| {
+    let owner = line.pid.map(|pid| format!(" of process {}", pid as i32)).unwrap_or_default();
+    format!("#{} {} in {}{owner}", line.rank, line.address, place(&line.objects))
+}
+
+/// The objects that are touched, or the memory that it is.
+fn place(objects: &[Object]) -> String {
+    /// More names would fill the line.
+    const NAMED: usize = 2;
+    let named: Vec<String> = objects
+        .iter()
+        .filter(|object| object.base.is_some())
+        .map(|object| {
+            let name = object.name.as_deref().map(|name| keep_end(name, 40));
+            let typed = object.type_name.as_deref().map(|of| format!(" ({})", keep_start(of, 40)));
+            match name {
+                Some(name) => format!("{} {name}{}", object.kind, typed.unwrap_or_default()),
+                None => format!("{}{}", object.kind, typed.unwrap_or_default()),
+            }
+        })
+        .collect();
+    if !named.is_empty() {
+        let hidden = named.len().saturating_sub(NAMED);
+        let told = named.into_iter().take(NAMED).collect::<Vec<_>>().join(", ");
+        return if hidden == 0 { told } else { format!("{told} and {hidden} more") };
+    }
+    objects.first().map_or("unmapped memory".to_owned(), |object| {
         match (object.kind, object.name.as_deref()) {
             ("kernel", None) => "kernel memory".to_owned(),
             (_, None) => "unmapped memory".to_owned(),
@@ -54,9 +78,7 @@ pub(in crate::render) fn line_title(line: &Line) -> String {
             }
             (kind, Some(name)) => format!("{kind} {}", keep_end(name, 40)),
         }
-    });
-    let owner = line.pid.map(|pid| format!(" of process {}", pid as i32)).unwrap_or_default();
-    format!("#{} {} in {place}{owner}", line.rank, line.address)
+    })
 }
 
 /// What is said of a line in sentences.
@@ -93,11 +115,15 @@ fn shown_accesses<'l>(line: &'l Line, style: &TextStyle) -> Vec<&'l Access> {
 
 fn access_table(accesses: &[&Access], style: &TextStyle) -> Table {
     let is_timed = accesses.iter().any(|access| access.waited.is_some());
+    let has_fields = accesses.iter().any(|access| access.field.is_some());
     let mut table = new_table();
-    let header = match is_timed {
-        true => ["Offset", "", "Bytes", "Samples", "Waited", "Threads", "Code", "Source"],
-        false => ["Offset", "", "Samples", "Contended", "Cycles", "Threads", "Code", "Source"],
-    };
+    let mut header = vec!["Offset"];
+    header.extend(has_fields.then_some("Field"));
+    header.extend(match is_timed {
+        true => ["", "Bytes", "Samples", "Waited"],
+        false => ["", "Samples", "Contended", "Cycles"],
+    });
+    header.extend(["Threads", "Code", "Source"]);
     table.set_header(header);
     for access in accesses {
         let [first, second, third] = if is_timed {
@@ -111,29 +137,32 @@ fn access_table(accesses: &[&Access], style: &TextStyle) -> Table {
             let cycles = cycles.map(|cycles| format!("{cycles:.0}")).unwrap_or_default();
             [grouped(access.samples), contended, cycles]
         };
-        table.add_row(vec![
-            format!("{:#x}", access.offset),
-            access.kind.to_owned(),
-            first,
-            second,
-            third,
-            threads(access),
-            code(access, style),
-            source(access, style),
-        ]);
+        let mut row = vec![format!("{:#x}", access.offset)];
+        row.extend(has_fields.then(|| field(access, style)));
+        row.extend([access.kind.to_owned(), first, second, third]);
+        row.extend([threads(access), code(access, style), source(access, style)]);
+        table.add_row(row);
     }
-    for index in [0, 2, 3, 4] {
+    let fields = usize::from(has_fields);
+    for index in [0, 2 + fields, 3 + fields, 4 + fields] {
         align_right(&mut table, index);
     }
     if !style.full_names {
-        let widths: Vec<(usize, u16)> = vec![(5, 20), (6, 28), (7, 24)];
-        for (index, width) in widths {
+        let widths: [u16; 3] = if has_fields { [18, 24, 22] } else { [20, 28, 24] };
+        for (index, width) in (5 + fields..).zip(widths) {
             if let Some(column) = table.column_mut(index) {
                 column.set_constraint(ColumnConstraint::UpperBoundary(Width::Fixed(width)));
             }
         }
     }
     table
+}
+
+/// The field's name, of which the end tells most.
+fn field(access: &Access, style: &TextStyle) -> String {
+    let Some(field) = &access.field else { return String::new() };
+    let field = clean(field);
+    if style.full_names { field.into_owned() } else { keep_end(&field, 22) }
 }
 
 /// One name for several threads of it.
@@ -155,7 +184,8 @@ fn threads(access: &Access) -> String {
 
 fn code(access: &Access, style: &TextStyle) -> String {
     let text = clean(&access.label);
-    if style.full_names { text.into_owned() } else { keep_start(&text, 26) }
+    let width = if access.field.is_some() { 22 } else { 26 };
+    if style.full_names { text.into_owned() } else { keep_start(&text, width) }
 }
 
 /// Whether a file belongs to a language's own library, where atomics and the like are inlined from.
@@ -195,5 +225,6 @@ fn source(access: &Access, style: &TextStyle) -> String {
     if style.full_names {
         return format!("{}{line}", clean(file));
     }
-    format!("{}{line}", keep_end(&clean(file), 22 - line.len().min(16)))
+    let width = if access.field.is_some() { 20 } else { 22 };
+    format!("{}{line}", keep_end(&clean(file), width - line.len().min(16)))
 }
