@@ -24,11 +24,17 @@ pub enum Build {
     Rust,
 }
 
-/// Builds `programs/NAME.*` into the directory; `None`, and said aloud, without the compiler.
-pub fn compile(name: &str, build: Build, directory: &Path) -> Option<PathBuf> {
-    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/truth/programs");
+/// The programs of this suite.
+pub const PROGRAMS: &str = "tests/truth/programs";
+
+/// Builds `NAME.*` of a folder of the project into the directory; `None`, and said aloud, without the
+/// compiler.
+pub fn compile(folder: &str, name: &str, build: Build, directory: &Path) -> Option<PathBuf> {
+    let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let sources = project.join(folder);
     let program = directory.join(name);
-    let c = ["-O2", "-g", "-Wall", "-Werror", "-pthread"];
+    let headers = format!("-I{}", project.join(PROGRAMS).display());
+    let c = ["-O2", "-g", "-Wall", "-Werror", "-pthread", &headers];
     let source = |extension: &str| sources.join(format!("{name}.{extension}"));
     let mut command;
     match build {

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::compile::{Build, compile};
+use crate::compile::{Build, PROGRAMS, compile};
 use crate::outcome::Outcome;
 use crate::quiet::wait_for_two_cpus;
 use crate::said::Said;
@@ -57,8 +57,13 @@ pub struct Program {
 
 impl Program {
     pub fn build(name: &str, build: Build) -> Option<Self> {
+        Self::build_in(PROGRAMS, name, build)
+    }
+
+    /// One of the programs in another folder of the project.
+    pub fn build_in(folder: &str, name: &str, build: Build) -> Option<Self> {
         let directory = tempfile::tempdir().expect("a directory");
-        let path = compile(name, build, directory.path())?;
+        let path = compile(folder, name, build, directory.path())?;
         Some(Self { directory, path, name: name.to_owned() })
     }
 

@@ -11,6 +11,9 @@ pub struct Touch {
     pub tid: u64,
     pub is_read: bool,
     pub is_written: bool,
+    /// What they belong to; in `tests/verdicts` the field.
+    #[allow(dead_code, reason = "not every suite compares names")]
+    pub label: String,
 }
 
 /// A line that CPUs fight over.
@@ -44,12 +47,13 @@ impl Said {
                     let addresses = addresses.split(',').map(address).collect();
                     said.contended.push(ContendedLine { addresses, label: label.to_owned() });
                 }
-                ["touches", at, size, tid, how, _] => said.touches.push(Touch {
+                ["touches", at, size, tid, how, label] => said.touches.push(Touch {
                     address: address(at),
                     size: number(size),
                     tid: number(tid),
                     is_read: ["read", "both"].contains(&how),
                     is_written: ["write", "both"].contains(&how),
+                    label: label.to_owned(),
                 }),
                 ["work", name, iterations] => {
                     said.work.insert(name.to_owned(), number(iterations));
