@@ -1,5 +1,6 @@
 //! The report: a plain, serialisable model of every answer, and how a recording becomes one.
 
+mod advice;
 mod blame;
 mod build;
 mod c2c;

@@ -154,7 +154,8 @@ fn verb(part: &SharedPart) -> &'static str {
     if is_several { "are" } else { "is" }
 }
 
-fn use_of(part: &SharedPart) -> String {
+/// Who uses them, and how.
+pub(super) fn use_of(part: &SharedPart) -> String {
     let count = |threads: usize| match threads {
         1 => "1 thread".to_owned(),
         several => format!("{several} threads"),

@@ -227,7 +227,7 @@ fn listed_line(
     let time = line.sites.last().map_or(Time(0), |site| site.last_time);
     let objects = variables_in(&listed, line.pid, time, names);
     name_objects(&mut listed, &objects);
-    explain(&mut listed, sharing.as_ref());
+    explain(&mut listed, &objects, sharing.as_ref());
     listed
 }
 

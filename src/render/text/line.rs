@@ -22,6 +22,19 @@ pub(super) fn show_line(line: &Line, style: &TextStyle, out: &mut dyn Write) -> 
             writeln!(out, "   {part}")?;
         }
     }
+    show_accesses(line, style, out)?;
+    for advice in &line.advice {
+        let text = wrapped(&clean(&format!("to do: {}", advice.text)), WIDTH - 3);
+        text.iter().try_for_each(|part| writeln!(out, "   {part}"))?;
+        let code = advice.code.iter().filter(|_| style.verbose);
+        for part in code.flat_map(|code| code.lines()) {
+            writeln!(out, "     {}", clean(part))?;
+        }
+    }
+    Ok(())
+}
+
+fn show_accesses(line: &Line, style: &TextStyle, out: &mut dyn Write) -> io::Result<()> {
     let busiest = shown_accesses(line, style);
     write_table(&access_table(&busiest, style), out)?;
     let hidden = line.accesses.len() - busiest.len();
