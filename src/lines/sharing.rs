@@ -12,10 +12,10 @@ use crate::process::{Pid, Tid};
 
 /// One in so many of a thread's accesses to a line says nothing of what it does there: it may have been
 /// on the way to something else.
-const RARELY: u64 = 50;
-/// Where so many accesses were to be expected and none came, there are none: it is less likely than one
-/// in twenty by chance.
-const EXPECTED: f64 = 3.0;
+const RARELY: u64 = 100;
+/// Where so many accesses were to be expected and none came, there are none: by chance that happens less
+/// than once in a hundred times.
+const EXPECTED: f64 = 5.0;
 
 /// A thread of a process.
 pub type Thread = (Pid, Tid);

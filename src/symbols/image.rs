@@ -117,10 +117,14 @@ impl Image {
         // Mappings are made of whole pages, so behind the file part of a segment lies either more
         // of the file or, for data, the zeros that the image states there. The file part wins.
         let within = |size: fn(&Segment) -> u64| {
-            self.segments.iter().find_map(|segment| {
+            let found = self.segments.iter().filter_map(|segment| {
                 let delta = offset.0.checked_sub(segment.offset)?;
-                (delta < size(segment)).then(|| segment.address.checked_add(delta))?
-            })
+                let address = segment.address.checked_add(delta)?;
+                (delta < size(segment)).then_some((segment.offset, address))
+            });
+            // A segment that was made longer than its file part, for the sake of page sizes, ends where
+            // the next one begins.
+            found.max_by_key(|(start, _)| *start).map(|(_, address)| address)
         };
         within(|segment| segment.file_size)
             .or_else(|| within(|segment| segment.memory_size))
