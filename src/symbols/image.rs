@@ -181,24 +181,48 @@ impl Image {
     ///
     /// A sentence that says why the contents cannot be had.
     pub(super) fn section(&self, name: &str) -> Result<&'static [u8], String> {
-        let Some(section) = self.file.section_by_name(name) else {
-            return Ok(&[]);
-        };
-        let stored =
-            section.compressed_data().map_err(|error| format!("section {name}: {error}"))?;
-        if stored.format == object::CompressionFormat::None {
-            return Ok(stored.data);
+        match self.file.section_by_name(name) {
+            Some(section) => contents(name, &section),
+            None => Ok(&[]),
         }
-        let (packed, claimed) = (stored.data.len() as u64, stored.uncompressed_size);
-        if claimed > MAX_DECOMPRESSED.min(packed.saturating_mul(MAX_COMPRESSION_RATIO)) {
-            return Err(format!(
-                "section {name} claims that its {packed} compressed bytes become {claimed}"
-            ));
-        }
-        let contents = stored.decompress().map_err(|error| format!("section {name}: {error}"))?;
-        // As long-lived as the mapping, for the same reason.
-        Ok(Box::leak(contents.into_owned().into_boxed_slice()))
     }
+
+    /// The contents of all sections of a name, one behind the other: object files have one for each
+    /// type.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that says why the contents cannot be had.
+    pub(super) fn sections(&self, name: &str) -> Result<&'static [u8], String> {
+        let mut named = self.file.sections().filter(|section| section.name() == Ok(name));
+        let Some(first) = named.next() else { return Ok(&[]) };
+        let Some(second) = named.next() else { return contents(name, &first) };
+        let mut all = Vec::new();
+        for section in [first, second].iter().chain(&named.collect::<Vec<_>>()) {
+            all.extend_from_slice(contents(name, section)?);
+            if all.len() as u64 > MAX_DECOMPRESSED {
+                return Err(format!("sections {name} have more than {MAX_DECOMPRESSED} bytes"));
+            }
+        }
+        Ok(Box::leak(all.into_boxed_slice()))
+    }
+}
+
+/// The contents of a section, decompressed where they are compressed.
+fn contents(name: &str, section: &object::Section<'static, '_>) -> Result<&'static [u8], String> {
+    let stored = section.compressed_data().map_err(|error| format!("section {name}: {error}"))?;
+    if stored.format == object::CompressionFormat::None {
+        return Ok(stored.data);
+    }
+    let (packed, claimed) = (stored.data.len() as u64, stored.uncompressed_size);
+    if claimed > MAX_DECOMPRESSED.min(packed.saturating_mul(MAX_COMPRESSION_RATIO)) {
+        return Err(format!(
+            "section {name} claims that its {packed} compressed bytes become {claimed}"
+        ));
+    }
+    let contents = stored.decompress().map_err(|error| format!("section {name}: {error}"))?;
+    // As long-lived as the mapping, for the same reason.
+    Ok(Box::leak(contents.into_owned().into_boxed_slice()))
 }
 
 impl fmt::Debug for Image {

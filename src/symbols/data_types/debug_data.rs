@@ -393,15 +393,17 @@ fn render_file(
 
 /// The contents of a debug section.
 pub(super) fn load(image: &Image, name: &str) -> Result<Section, Refusal> {
-    let endian =
-        if image.object().is_little_endian() { RunTimeEndian::Little } else { RunTimeEndian::Big };
-    Ok(EndianSlice::new(image.section(name)?, endian))
+    Ok(EndianSlice::new(image.section(name)?, endian_of(image)))
+}
+
+fn endian_of(image: &Image) -> RunTimeEndian {
+    if image.object().is_little_endian() { RunTimeEndian::Little } else { RunTimeEndian::Big }
 }
 
 /// The contents of a debug section of a split file.
 pub(super) fn load_split(image: &Image, id: SectionId) -> Result<Section, Refusal> {
     match id.dwo_name() {
-        Some(name) => load(image, name),
+        Some(name) => Ok(EndianSlice::new(image.sections(name)?, endian_of(image))),
         None => Ok(EndianSlice::new(&[], RunTimeEndian::Little)),
     }
 }

@@ -288,14 +288,16 @@ impl Search {
         if found.iter().any(is_field) {
             found.retain(is_field);
         }
-        let whole = |(one, _): &(FieldAt, MemberRole)| {
-            one.extent == FieldExtent::Whole
-                || (one.field.offset == self.from
-                    && one.field.offset + one.field.size == self.to
-                    && one.extent != FieldExtent::Padding)
+        // A field of just these bytes, then fields of an array that are, then all that have them.
+        let whole = |(one, _): &(FieldAt, MemberRole)| one.extent == FieldExtent::Whole;
+        let exact = |(one, _): &(FieldAt, MemberRole)| {
+            (one.field.offset, one.field.offset.saturating_add(one.field.size))
+                == (self.from, self.to)
         };
         if found.iter().any(whole) {
             found.retain(whole);
+        } else if found.iter().any(exact) {
+            found.retain(exact);
         }
         let mut names: Vec<String> = Vec::new();
         for (one, _) in &found {
