@@ -2,6 +2,7 @@
 
 mod demo;
 mod doctor;
+mod layout;
 mod progress;
 mod record;
 mod report;
@@ -33,6 +34,8 @@ enum Command {
     Report(Box<report::ReportArguments>),
     /// Records a command and reports at once.
     Run(Box<run::RunArguments>),
+    /// Shows how a type lies in memory: offsets, holes and cache lines.
+    Layout(layout::LayoutArguments),
     /// Shows who touches a few bytes of a process, in order, by debug registers.
     Watch(watch::WatchArguments),
 }
@@ -84,6 +87,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Record(arguments) => record::run(&arguments),
         Command::Report(arguments) => Ok(report::run(&arguments).map(|()| ExitCode::SUCCESS)?),
         Command::Run(arguments) => run::run(&arguments),
+        Command::Layout(arguments) => Ok(layout::run(&arguments).map(|()| ExitCode::SUCCESS)?),
         Command::Watch(arguments) => Ok(watch::run(&arguments).map(|()| ExitCode::SUCCESS)?),
     }
 }

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use object::{Object, ObjectSection, ObjectSegment};
+use object::{Object, ObjectSection, ObjectSegment, ObjectSymbol, SectionKind, SymbolKind};
 
 use super::error::ImageProblem;
 use super::{BuildId, FileOffset, ImageAddress};
@@ -161,6 +161,29 @@ impl Image {
     /// Whether the image has debug information of its own, with or without source lines.
     pub(super) fn has_debug_information(&self) -> bool {
         self.has_content(".debug_info")
+    }
+
+    /// The addresses at which the image states what each thread gets a copy of.
+    pub(super) fn thread_local_range(&self) -> Option<(u64, u64)> {
+        let of_threads = |section: &object::Section<'static, '_>| {
+            matches!(section.kind(), SectionKind::Tls | SectionKind::UninitializedTls)
+        };
+        let range = |section: object::Section<'static, '_>| {
+            (section.address(), section.address().saturating_add(section.size()))
+        };
+        let ranges = self.file.sections().filter(of_threads).map(range);
+        ranges.reduce(|all, one| (all.0.min(one.0), all.1.max(one.1)))
+    }
+
+    /// The thread-local symbol at an offset of the image's block of thread-local memory: its name,
+    /// its offset and its size.
+    pub(super) fn thread_local_symbol(&self, offset: u64) -> Option<(&'static [u8], u64, u64)> {
+        self.file.symbols().chain(self.file.dynamic_symbols()).find_map(|symbol| {
+            let (start, size) = (symbol.address(), symbol.size());
+            let fits = symbol.kind() == SymbolKind::Tls
+                && offset.checked_sub(start).is_some_and(|delta| delta < size);
+            Some((symbol.name_bytes().ok().filter(|_| fits)?, start, size))
+        })
     }
 
     /// Whether the image has a full symbol table of its own.

@@ -4,7 +4,7 @@ use std::cell::{OnceCell, RefCell};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::data_types::{DataVariable, DebugData, Language, TypeReader, VariableIndex};
+use super::data_types::{DataVariable, DebugData, TypeReader, VariableIndex};
 use super::debug_lines::{DebugFrame, DebugLines};
 use super::demangle::{DemangleStyle, demangle_with};
 use super::error::ImageProblem;
@@ -148,16 +148,7 @@ impl ResolvedImage {
             match found.iter_mut().find(|one| one.address == name.address) {
                 // A declaration such as `extern int table[]` leaves the size open.
                 Some(known) => known.size = name.size,
-                None => found.push(DataVariable {
-                    name: name.name,
-                    linkage_name: Some(name.raw),
-                    address: name.address,
-                    size: name.size,
-                    data_type: None,
-                    declared_at: None,
-                    language: Language::Other,
-                    thread_local: false,
-                }),
+                None => found.push(DataVariable::of_symbol(name, false)),
             }
         }
         found.retain(|one| one.size > 0);
@@ -168,12 +159,21 @@ impl ResolvedImage {
     /// The thread-local variable at an offset of the image's block.
     pub(super) fn thread_local_at(&self, offset: u64) -> Option<DataVariable> {
         let found = self.stated_variables(offset, offset.saturating_add(1), true);
-        found.into_iter().find(|one| contains(one, offset))
+        found.into_iter().find(|one| contains(one, offset)).or_else(|| {
+            let images = [Some(&self.image), self.debug_file.as_ref()];
+            let mut symbols =
+                images.into_iter().flatten().filter_map(|image| image.thread_local_symbol(offset));
+            let (raw, address, size) = symbols.next()?;
+            let name = SymbolName::new(text_of(raw), address, size, self.style);
+            Some(DataVariable::of_symbol(name, true))
+        })
     }
 
     fn stated_variables(&self, from: u64, to: u64, thread_local: bool) -> Vec<DataVariable> {
         let Some(types) = self.types() else { return Vec::new() };
-        let index = self.variables.get_or_init(|| VariableIndex::of(types));
+        let index = self
+            .variables
+            .get_or_init(|| VariableIndex::of(types, self.image.thread_local_range()));
         index.within(types, (from, to), thread_local, self.style)
     }
 

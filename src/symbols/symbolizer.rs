@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::data_types::DataVariable;
+use super::data_types::{DataType, DataVariable};
 use super::demangle::DemangleStyle;
 use super::error::ImageProblem;
 use super::function_bytes::FunctionBytes;
@@ -169,6 +169,15 @@ impl Symbolizer {
     /// The thread-local variable at an offset of an image's block of thread-local memory.
     pub fn thread_local_at(&mut self, image: ImageId, offset: u64) -> Option<DataVariable> {
         self.entries.get(image.0)?.outcome.as_ref().ok()?.thread_local_at(offset)
+    }
+
+    /// The types of an image that a name may stand for, each layout once: `struct foo`, `foo`,
+    /// `ns::Foo<int>`, `Foo`. A name that is the whole of one type's stands for that alone.
+    pub fn types_named(&mut self, image: ImageId, name: &str) -> Vec<DataType> {
+        match self.entries.get(image.0).map(|entry| &entry.outcome) {
+            Some(Ok(resolved)) => resolved.types().map_or_else(Vec::new, |t| t.types_named(name)),
+            _ => Vec::new(),
+        }
     }
 
     /// The file that stands for an image, which is elsewhere than recorded with symfs or a

@@ -181,14 +181,17 @@ impl DataType {
         match self.tag() {
             gimli::DW_TAG_pointer_type if name.is_none() => {
                 let target = target();
+                if let Some((result, arguments)) = target.split_once(" (...)") {
+                    return built(format!("{result} (*)(...){arguments}"));
+                }
                 built(format!("{target}{}*", if target.ends_with('*') { "" } else { " " }))
             }
             gimli::DW_TAG_reference_type if name.is_none() => built(format!("{} &", target())),
             gimli::DW_TAG_rvalue_reference_type if name.is_none() => {
                 built(format!("{} &&", target()))
             }
-            gimli::DW_TAG_const_type => built(format!("const {}", target())),
-            gimli::DW_TAG_volatile_type => built(format!("volatile {}", target())),
+            gimli::DW_TAG_const_type => built(qualify("const", target())),
+            gimli::DW_TAG_volatile_type => built(qualify("volatile", target())),
             gimli::DW_TAG_atomic_type => built(format!("_Atomic {}", target())),
             gimli::DW_TAG_restrict_type => built(format!("{} restrict", target())),
             gimli::DW_TAG_array_type if name.is_none() => {
@@ -231,6 +234,22 @@ impl DataType {
                     }
                 }
             }
+        }
+    }
+
+    /// The keyword with which its language declares it: `struct`, `class`, `union` or `enum`; empty
+    /// for other types.
+    #[must_use]
+    pub fn keyword(&self) -> &'static str {
+        match self.tag() {
+            gimli::DW_TAG_class_type => "class",
+            gimli::DW_TAG_union_type => "union",
+            gimli::DW_TAG_enumeration_type => "enum",
+            _ => match self.kind() {
+                TypeKind::Variants => "enum",
+                TypeKind::Struct => "struct",
+                _ => "",
+            },
         }
     }
 
@@ -310,6 +329,16 @@ impl DataType {
         self.alignment_within(0, &mut budget)
     }
 
+    /// Whether its members lie closer than their own alignment allows.
+    #[must_use]
+    pub fn is_packed(&self) -> bool {
+        let is_whole = matches!(self.kind(), TypeKind::Struct | TypeKind::Union);
+        let own = |member: &Member| member.data_type.alignment();
+        is_whole
+            && self.natural_alignment() == 1
+            && self.members().iter().any(|member| own(member) > 1)
+    }
+
     fn alignment_within(&self, depth: usize, budget: &mut usize) -> u64 {
         if depth > MAX_DEPTH || *budget == 0 {
             return 1;
@@ -324,11 +353,20 @@ impl DataType {
             TypeKind::Typedef | TypeKind::Qualified => of(self.target()),
             TypeKind::Array => of(self.shape.target.and_then(|id| self.of(id))),
             TypeKind::Struct | TypeKind::Union | TypeKind::Variants => {
-                let targets = self.shape.members.iter().map(|member| {
+                let mut alignment = 1;
+                for member in &self.shape.members {
                     let own = of(member.target.and_then(|id| self.of(id)));
-                    member.alignment.unwrap_or(own)
-                });
-                targets.max().unwrap_or(1)
+                    let own = member.alignment.unwrap_or(own);
+                    let is_bit_field = member.bit_size.is_some();
+                    let offset = member.offset.filter(|_| !is_bit_field).unwrap_or(0);
+                    if !offset.is_multiple_of(own) {
+                        // Packed: the compiler asks for no alignment at all.
+                        return 1;
+                    }
+                    alignment = alignment.max(own);
+                }
+                let fits = self.shape.size.is_none_or(|size| size.is_multiple_of(alignment));
+                if fits { alignment } else { 1 }
             }
             _ => {
                 let size = self.size().unwrap_or(1).clamp(1, 16);
@@ -443,6 +481,15 @@ impl DataType {
     #[must_use]
     pub fn is_declaration(&self) -> bool {
         self.shape.is_declaration
+    }
+}
+
+/// A qualifier stands behind the pointer that it is for, and before any other type.
+fn qualify(qualifier: &str, target: String) -> String {
+    if target.ends_with('*') {
+        format!("{target}{qualifier}")
+    } else {
+        format!("{qualifier} {target}")
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::data_type::{DataType, DeclaredAt};
 use super::language::Language;
+use crate::symbols::location::SymbolName;
 
 /// A global, static or thread-local variable of an image.
 #[derive(Debug, Clone)]
@@ -24,4 +25,20 @@ pub struct DataVariable {
     pub language: Language,
     /// Whether each thread has its own.
     pub thread_local: bool,
+}
+
+impl DataVariable {
+    /// What the symbol table alone knows.
+    pub(in crate::symbols) fn of_symbol(symbol: SymbolName, thread_local: bool) -> Self {
+        Self {
+            name: symbol.name,
+            linkage_name: Some(symbol.raw),
+            address: symbol.address,
+            size: symbol.size,
+            data_type: None,
+            declared_at: None,
+            language: Language::Other,
+            thread_local,
+        }
+    }
 }

@@ -36,7 +36,7 @@ pub(in crate::symbols) struct VariableIndex {
 
 impl VariableIndex {
     /// Walks all units once.
-    pub(in crate::symbols) fn of(reader: &TypeReader) -> Self {
+    pub(in crate::symbols) fn of(reader: &TypeReader, thread_locals: Option<(u64, u64)>) -> Self {
         let data = &reader.data;
         let found: Vec<(Vec<Indexed>, Vec<Indexed>)> = data
             .all_units()
@@ -48,6 +48,15 @@ impl VariableIndex {
             if index.statics.len() + index.thread_locals.len() < MAX_VARIABLES {
                 index.statics.extend(statics);
                 index.thread_locals.extend(thread_locals);
+            }
+        }
+        // Split units of some compilers state the address of the first copy, not the offset in it. The
+        // block of an image that small does not reach its own address.
+        if let Some((start, end)) = thread_locals.filter(|(start, end)| end - start < *start) {
+            for one in &mut index.thread_locals {
+                if (start..end).contains(&one.address) {
+                    one.address -= start;
+                }
             }
         }
         for list in [&mut index.statics, &mut index.thread_locals] {
