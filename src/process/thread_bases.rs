@@ -30,6 +30,15 @@ impl ThreadBases {
         Self { bases }
     }
 
+    /// The threads of a process whose bases are known, each with its last one, ascending.
+    pub fn of_process(&self, pid: Pid) -> Vec<(Tid, u64)> {
+        let own = self.bases.iter().filter(|((owner, _), _)| *owner == pid);
+        let mut threads: Vec<(Tid, u64)> =
+            own.filter_map(|((_, tid), known)| Some((*tid, known.last()?.1))).collect();
+        threads.sort_unstable();
+        threads
+    }
+
     /// The base of a thread at a time. A thread sets its base once, before anything else, so one that
     /// was read later holds for what came before; a thread id that was used again is told apart by
     /// time.

@@ -13,7 +13,7 @@ use crate::access::{CodeAddress, Direction, LockUse, samples_the_clock};
 use crate::lines::timed::SampledCode;
 use crate::lines::{Identity, LineAddress};
 use crate::perf_data::{Recording, SamplePosition};
-use crate::process::{Cpu, MemoryKind, Pid, Tid, Time};
+use crate::process::{Cpu, MemoryKind, Pid, ThreadBases, Tid, Time};
 
 /// What a first pass counted, of use to the facts of any recording.
 pub(super) struct Counted<'c> {
@@ -108,6 +108,7 @@ pub(super) struct Describe<'c> {
     pub(super) session: &'c Session<'c, 'c>,
     pub(super) identity: &'c Identity<'c>,
     pub(super) code: &'c SiteCode,
+    pub(super) bases: &'c ThreadBases,
 }
 
 impl Describe<'_> {

@@ -20,7 +20,7 @@ use crate::lines::{
     SortKey, Survey, Verdict,
 };
 use crate::perf_data::CpuMode;
-use crate::process::Time;
+use crate::process::{ThreadBases, Time};
 
 /// Lines by what the hardware saw.
 pub(super) fn measured_report(
@@ -55,7 +55,8 @@ pub(super) fn measured_report(
     let user = |site: &&AccessSite| site.mode == CpuMode::User;
     let sites = lines.iter().flat_map(|line| line.sites.iter().filter(user));
     let code = SiteCode::of(session, &mut names, sites.map(AccessSite::sampled_code));
-    let describe = Describe { session, identity: &identity, code: &code };
+    let bases = ThreadBases::of(session.recording);
+    let describe = Describe { session, identity: &identity, code: &code, bases: &bases };
     let listed: Vec<Line> = lines
         .iter()
         .enumerate()
@@ -180,7 +181,10 @@ fn listed_line(
     };
     let sharing = if line.contended > 0 { sharing(describe, line, names) } else { None };
     let time = line.sites.last().map_or(Time(0), |site| site.last_time);
-    let objects = variables_in(&listed, line.pid, time, names);
+    let mut code: Vec<u32> = line.sites.iter().filter_map(|site| site.mapping).collect();
+    code.sort_unstable();
+    code.dedup();
+    let objects = variables_in(&listed, (line.pid, time), &code, describe.bases, names);
     name_objects(&mut listed, &objects);
     explain(&mut listed, &objects, sharing.as_ref());
     listed

@@ -9,7 +9,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::objects::NamedObject;
 use crate::access::CodeAddress;
 use crate::perf_data::Recording;
-use crate::process::{Mapping, MemoryKind, Pid, Processes, Time};
+use crate::process::{Mapping, MemoryKind, Pid, Processes, ThreadBases, Time};
 use crate::symbols::{
     BuildId, DemangleStyle, FileOffset, FunctionBytes, ImageAddress, ImageFinder, ImageId,
     KernelSymbolizer, KernelSymbolsError, Location, PerfMap, SymbolOptions, Symbolizer,
@@ -162,6 +162,53 @@ impl<'p> Names<'p> {
         let stated = |address: u64| ImageAddress(address.wrapping_sub(bias));
         let found = self.symbolizer.variables_in(image, stated(range.start)..stated(range.end));
         found.into_iter().map(|variable| NamedObject::of_variable(variable, bias)).collect()
+    }
+
+    /// What a thread has of its own at some addresses: thread-local variables of the program, or its
+    /// stack. glibc and musl put a thread's segment base at the upper end of its stack's mapping, behind
+    /// the thread-local variables. `code` are mappings of code that was seen there.
+    pub(super) fn of_threads(
+        &mut self,
+        pid: Pid,
+        range: Range<u64>,
+        time: Time,
+        code: &[u32],
+        bases: &ThreadBases,
+    ) -> Vec<NamedObject> {
+        let processes = self.processes;
+        let Some(number) = processes.find_user(pid, range.start, time) else { return Vec::new() };
+        let programs: Vec<(ImageId, u64)> = code
+            .iter()
+            .filter_map(|number| {
+                let image = self.image(processes.mapping(*number)?)?;
+                Some((image, self.symbolizer.thread_local_size(image)?))
+            })
+            .collect();
+        for (tid, base) in bases.of_process(pid) {
+            let of_program = programs.iter().copied().find_map(|(image, size)| {
+                let block = base.checked_sub(size)?;
+                (block < range.end && range.start < base).then_some((image, block))
+            });
+            let thread = || match processes.name(tid, time) {
+                Some(name) => format!("{name} {}", tid.0 as i32),
+                None => format!("thread {}", tid.0 as i32),
+            };
+            if let Some((image, block)) = of_program {
+                let mut offset = range.start.saturating_sub(block);
+                let mut found: Vec<NamedObject> = Vec::new();
+                while block.saturating_add(offset) < range.end {
+                    let known = self.symbolizer.thread_local_at(image, offset);
+                    let end = known.as_ref().map_or(offset + 1, |it| it.address + it.size.max(1));
+                    found.extend(known.map(|it| NamedObject::of_variable(it, block)));
+                    offset = end.max(offset + 1);
+                }
+                return found;
+            }
+            if range.start < base && processes.find_user(pid, base, time) == Some(number) {
+                return vec![NamedObject::stack(&thread())];
+            }
+        }
+        Vec::new()
     }
 
     /// The image that an address of data may belong to, and what to add to the image's addresses for

@@ -2,7 +2,7 @@
 
 use super::model::{Access, Field, Hex, Line, Object};
 use super::names::Names;
-use crate::process::{Pid, Time};
+use crate::process::{Pid, ThreadBases, Time};
 use crate::symbols::{DataType, DataVariable, FieldAt, FieldExtent, Language};
 
 /// More objects in a line are not told.
@@ -41,6 +41,19 @@ impl NamedObject {
         }
     }
 
+    /// A part of the stack of a thread, of which neither start nor end are known.
+    pub(super) fn stack(thread: &str) -> Self {
+        Self {
+            kind: "stack",
+            name: Some(format!("of {thread}")),
+            base: 0,
+            size: 0,
+            data_type: None,
+            language: Language::Other,
+            allocated_at: Vec::new(),
+        }
+    }
+
     /// The first address after it.
     pub(super) fn end(&self) -> u64 {
         self.base.saturating_add(self.size.max(1))
@@ -71,22 +84,27 @@ impl NamedObject {
             kind: self.kind,
             name: self.name.clone(),
             type_name: self.data_type.as_ref().map(DataType::name),
-            base: Some(Hex(self.base)),
+            base: (self.base > 0).then_some(Hex(self.base)),
             size: (self.size > 0).then_some(self.size),
             allocated_at: self.allocated_at.clone(),
         }
     }
 }
 
-/// The variables in a line.
+/// The variables in a line, or the stack that it is a part of. `code` are the mappings of the code that
+/// was seen there.
 pub(super) fn variables_in(
     line: &Line,
-    pid: Pid,
-    time: Time,
+    (pid, time): (Pid, Time),
+    code: &[u32],
+    bases: &ThreadBases,
     names: &mut Names<'_>,
 ) -> Vec<NamedObject> {
     let range = line.address.0..line.address.0.saturating_add(line.line_size);
-    let mut objects = names.variables(pid, range, time);
+    let mut objects = names.variables(pid, range.clone(), time);
+    if objects.is_empty() {
+        objects = names.of_threads(pid, range, time, code, bases);
+    }
     objects.truncate(MOST_OBJECTS);
     objects
 }

@@ -21,7 +21,7 @@ use crate::access::{Direction, Loss, samples_the_clock};
 use crate::lines::SortKey;
 use crate::lines::timed::{Evidence, Lack, TimedLine, TimedSite, TimedSurvey, Touches, time_near};
 use crate::perf_data::{AttrFlags, Event};
-use crate::process::Time;
+use crate::process::{ThreadBases, Time};
 
 /// Lines by where time went.
 pub(super) fn timed_report(
@@ -44,7 +44,8 @@ pub(super) fn timed_report(
     let unseen = Unseen::of(session, survey.times, survey.accepted, survey.unresolved());
     let sites = lines.iter().flat_map(|line| line.sites.iter().map(|site| site.sampled_code()));
     let code = SiteCode::of(session, &mut names, sites);
-    let describe = Describe { session, identity: &identity, code: &code };
+    let bases = ThreadBases::of(session.recording);
+    let describe = Describe { session, identity: &identity, code: &code, bases: &bases };
     let prediction = Prediction {
         recording: session.recording,
         code: &code,
@@ -225,7 +226,10 @@ fn listed_line(
         _ => None,
     };
     let time = line.sites.last().map_or(Time(0), |site| site.last_time);
-    let objects = variables_in(&listed, line.pid, time, names);
+    let mut code: Vec<u32> = line.sites.iter().filter_map(|site| site.mapping).collect();
+    code.sort_unstable();
+    code.dedup();
+    let objects = variables_in(&listed, (line.pid, time), &code, describe.bases, names);
     name_objects(&mut listed, &objects);
     explain(&mut listed, &objects, sharing.as_ref());
     listed

@@ -5,7 +5,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use object::{Object, ObjectSection, ObjectSegment, ObjectSymbol, SectionKind, SymbolKind};
+use object::{
+    Object, ObjectKind, ObjectSection, ObjectSegment, ObjectSymbol, SectionKind, SymbolKind,
+};
 
 use super::error::ImageProblem;
 use super::{BuildId, FileOffset, ImageAddress};
@@ -173,6 +175,20 @@ impl Image {
         };
         let ranges = self.file.sections().filter(of_threads).map(range);
         ranges.reduce(|all, one| (all.0.min(one.0), all.1.max(one.1)))
+    }
+
+    /// Whether it is a program and no library: it names the interpreter that starts it, or needs none.
+    pub(super) fn is_program(&self) -> bool {
+        self.file.kind() == ObjectKind::Executable || self.has_content(".interp")
+    }
+
+    /// Alignment of what each thread gets a copy of, bytes.
+    pub(super) fn thread_local_alignment(&self) -> u64 {
+        let of_threads = |section: &object::Section<'static, '_>| {
+            matches!(section.kind(), SectionKind::Tls | SectionKind::UninitializedTls)
+        };
+        let alignments = self.file.sections().filter(of_threads).map(|section| section.align());
+        alignments.max().unwrap_or(1).max(1)
     }
 
     /// The thread-local symbol at an offset of the image's block of thread-local memory: its name,

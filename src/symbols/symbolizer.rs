@@ -180,6 +180,16 @@ impl Symbolizer {
         }
     }
 
+    /// Bytes between the start of a program's thread-local memory and the thread's segment base, which
+    /// it ends at (variant II of ELF's thread-local storage, "ELF Handling For Thread-Local Storage",
+    /// Drepper 2013). `None` for libraries, whose blocks lie elsewhere, and without such memory.
+    pub fn thread_local_size(&mut self, image: ImageId) -> Option<u64> {
+        let resolved = self.entries.get(image.0)?.outcome.as_ref().ok()?;
+        let own = resolved.image();
+        let (start, end) = own.thread_local_range().filter(|_| own.is_program())?;
+        end.checked_sub(start)?.checked_next_multiple_of(own.thread_local_alignment())
+    }
+
     /// The file that stands for an image, which is elsewhere than recorded with symfs or a
     /// build-id cache.
     #[must_use]
