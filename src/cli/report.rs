@@ -15,7 +15,7 @@ use hitm::lines::{Coalesce, Display, Filter, LineSize, SortKey};
 use hitm::perf_data::{Features, Input, Recording};
 use hitm::process::{Cpu, Pid, Tid, Time};
 use hitm::render::{C2cStyle, TextStyle};
-use hitm::report::{NameOptions, ReportOptions};
+use hitm::report::{GroupBy, NameOptions, ReportOptions};
 use hitm::system::Host;
 
 /// So many lines the text shows unless told otherwise.
@@ -134,6 +134,11 @@ pub struct ReportArguments {
     #[arg(help_heading = "Lines", long, value_name = "KEY")]
     sort: Option<SortKey>,
 
+    /// Sum lines by what they have in common: type, field, site (the instructions that fight), symbol
+    /// or line [default: type, where types are known]
+    #[arg(help_heading = "Lines", long, value_name = "KEY")]
+    group_by: Option<GroupBy>,
+
     /// A directory that stands for the root of the recorded machine
     #[arg(help_heading = "Names", long, value_name = "DIR")]
     symfs: Option<PathBuf>,
@@ -241,6 +246,10 @@ impl ReportArguments {
         for (option, is_given) in needs_c2c {
             anyhow::ensure!(is_c2c || !is_given, "{option} is for --format c2c only");
         }
+        anyhow::ensure!(
+            !is_c2c || self.group_by.is_none(),
+            "--group-by is not for --format c2c, which has no groups"
+        );
         anyhow::ensure!(!is_c2c || self.sort.is_none(), "--sort is not for --format c2c: use -d");
         Ok(())
     }
@@ -274,6 +283,7 @@ impl ReportArguments {
             line_size: self.line_size,
             double_lines: self.double_cl,
             show_all: self.show_all,
+            group_by: self.group_by.unwrap_or_default(),
             call_graph: self.call_graph,
             names: NameOptions {
                 symfs: self.symfs.clone(),

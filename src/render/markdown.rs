@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::clean::clean;
-use super::text::{answer_sentence, line_sentences, line_title, source_of};
+use super::text::{answer_sentence, group_sentence, line_sentences, line_title, source_of};
 use super::{grouped, percent};
 use crate::report::Report;
 use crate::report::model::{Access, Line};
@@ -33,6 +33,11 @@ pub fn markdown(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     )?;
     if !report.lines.is_empty() {
         overview(&report.lines, out)?;
+    }
+    let several = report.groups.iter().filter(|group| group.lines.len() > 1);
+    let several: Vec<String> = several.map(|group| prose(&group_sentence(group))).collect();
+    if !several.is_empty() {
+        writeln!(out, "Together:\n\n- {}\n", several.join("\n- "))?;
     }
     for line in &report.lines {
         show_line(line, out)?;

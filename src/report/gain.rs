@@ -61,15 +61,22 @@ struct Near {
 }
 
 impl Prediction<'_> {
-    /// How many times as fast the program would be: the slowest thread decides. `None` where no thread
-    /// was seen there.
-    pub(super) fn gain(&self, line: &TimedLine, touches: &[Touch]) -> Option<Gain> {
+    /// How many times as fast the program would be without the contention of these lines: the slowest
+    /// thread decides. `None` where no thread was seen there.
+    pub(super) fn gain(&self, lines: &[(&TimedLine, &[Touch])]) -> Option<Gain> {
         let mut samples: FxHashMap<(Pid, Tid), Vec<&[Touch]>> = FxHashMap::default();
-        for sample in touches.chunk_by(|a, b| a.position == b.position) {
-            let first = &sample[0];
-            if first.is_wanted && line.meetings.is_contended_at(first.time) {
-                samples.entry((first.pid, first.tid)).or_default().push(sample);
+        for (line, touches) in lines {
+            for sample in touches.chunk_by(|a, b| a.position == b.position) {
+                let first = &sample[0];
+                if first.is_wanted && line.meetings.is_contended_at(first.time) {
+                    samples.entry((first.pid, first.tid)).or_default().push(sample);
+                }
             }
+        }
+        // A sample may be near several of the lines.
+        for of_thread in samples.values_mut() {
+            of_thread.sort_by_key(|sample| (sample[0].time, sample[0].position));
+            of_thread.dedup_by_key(|sample| sample[0].position);
         }
         let (mut now, mut least, mut most) = (0.0f64, 0.0f64, 0.0f64);
         let mut is_counted = true;

@@ -5,6 +5,7 @@ use super::confidence::{EXPECTED_LOADS, Unseen};
 use super::describe::{Counted, Describe, Site, facts, lock_word};
 use super::error::ReportError;
 use super::explain::explain;
+use super::groups::{MOST_GROUPED, groups};
 use super::model::{
     Access, Cost, Grade, Hex, Line, MeanCycles, OtherLines, Report, SCHEMA, SharedLines,
     SourceCount, Summary, Unparsable, Unresolved,
@@ -47,7 +48,8 @@ pub(super) fn measured_report(
     lines.sort_by_cached_key(|line| line.rank(sort));
     let contended_in_all: u64 = lines.iter().map(|line| line.contended).sum();
     let contended_lines = lines.iter().filter(|line| line.contended > 0).count() as u64;
-    lines.truncate(limit.unwrap_or(usize::MAX));
+    let limit = limit.unwrap_or(usize::MAX);
+    lines.truncate(limit.max(MOST_GROUPED));
 
     let loads = survey.totals.load;
     let unseen = Unseen::of(session, survey.times, loads, survey.totals.ld_noadrs);
@@ -57,13 +59,16 @@ pub(super) fn measured_report(
     let code = SiteCode::of(session, &mut names, sites.map(AccessSite::sampled_code));
     let bases = ThreadBases::of(session.recording);
     let describe = Describe { session, identity: &identity, code: &code, bases: &bases };
-    let listed: Vec<Line> = lines
+    let mut listed: Vec<Line> = lines
         .iter()
         .enumerate()
         .map(|(index, line)| {
             listed_line(&describe, index, line, contended_in_all, &unseen, &mut names)
         })
         .collect();
+    let groups = groups(&listed, options.group_by);
+    listed.truncate(limit);
+    lines.truncate(limit);
     Ok(Report {
         schema: SCHEMA.0,
         version: SCHEMA.1,
@@ -93,7 +98,7 @@ pub(super) fn measured_report(
             samples: survey.unparsable.nr_entries,
             c2c: Some(survey.unparsable),
         },
-        groups: Vec::new(),
+        groups,
         summary: Summary {
             resolved: survey.accepted
                 - survey.unparsable.nr_entries

@@ -449,10 +449,25 @@ pub struct Unparsable {
 /// Findings summed over all instances of something.
 #[derive(Debug, Clone, Serialize)]
 pub struct Group {
-    /// What they have in common.
+    /// What they have in common: `type`, `symbol`, `allocation`, `field`, `site`, or `line` where nothing
+    /// is known.
+    pub kind: &'static str,
+    /// Its name.
     pub name: String,
+    /// The verdict that they share.
+    pub verdict: Option<&'static str>,
     /// Ranks of the lines.
     pub lines: Vec<u64>,
+    /// Loads and stores.
+    pub samples: u64,
+    /// Loads that another cache served.
+    pub contended_loads: u64,
+    /// Samples that waited.
+    pub waited: Option<f64>,
+    /// What they cost together.
+    pub cost: Cost,
+    /// What fixing all of them would gain.
+    pub gain: Option<Gain>,
 }
 
 /// The answer in numbers.

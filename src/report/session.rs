@@ -3,6 +3,7 @@
 use rustc_hash::FxHashMap;
 
 use super::error::ReportError;
+use super::groups::GroupBy;
 use super::names::{NameOptions, Names};
 use super::taken;
 use super::warning::Warning;
@@ -27,6 +28,8 @@ pub struct ReportOptions {
     pub double_lines: bool,
     /// Whether to list every line.
     pub show_all: bool,
+    /// What lines are summed by.
+    pub group_by: GroupBy,
     /// Whether callers are wanted.
     pub call_graph: bool,
     /// Where names come from.
@@ -41,6 +44,7 @@ impl Default for ReportOptions {
             line_size: None,
             double_lines: false,
             show_all: false,
+            group_by: GroupBy::default(),
             call_graph: false,
             names: NameOptions::default(),
         }

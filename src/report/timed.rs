@@ -6,9 +6,10 @@ use super::describe::{Counted, Describe, Site, facts};
 use super::error::ReportError;
 use super::explain::explain;
 use super::gain::{Prediction, calibration};
+use super::groups::{MOST_GROUPED, groups};
 use super::model::{
-    Access, Cost, Grade, Hex, Line, OtherLines, Report, SCHEMA, Summary, Unparsable, Unresolved,
-    UnresolvedTimed,
+    Access, Cost, Gain, Grade, Hex, Line, OtherLines, Report, SCHEMA, Summary, Unparsable,
+    Unresolved, UnresolvedTimed,
 };
 use super::names::Names;
 use super::objects::{name_objects, variables_in};
@@ -19,7 +20,9 @@ use super::warning::Warning;
 use super::watched;
 use crate::access::{Direction, Loss, samples_the_clock};
 use crate::lines::SortKey;
-use crate::lines::timed::{Evidence, Lack, TimedLine, TimedSite, TimedSurvey, Touches, time_near};
+use crate::lines::timed::{
+    Evidence, Lack, TimedLine, TimedSite, TimedSurvey, Touch, Touches, time_near,
+};
 use crate::perf_data::{AttrFlags, Event};
 use crate::process::{ThreadBases, Time};
 
@@ -39,7 +42,8 @@ pub(super) fn timed_report(
         lines.retain(|line| line.evidence().is_some_and(Evidence::is_claim));
     }
     lines.sort_by_cached_key(|line| line.rank(sort));
-    lines.truncate(limit.unwrap_or(usize::MAX));
+    let limit = limit.unwrap_or(usize::MAX);
+    lines.truncate(limit.max(MOST_GROUPED));
 
     let unseen = Unseen::of(session, survey.times, survey.accepted, survey.unresolved());
     let sites = lines.iter().flat_map(|line| line.sites.iter().map(|site| site.sampled_code()));
@@ -52,22 +56,28 @@ pub(super) fn timed_report(
         threads: &survey.threads,
         calibration: calibration(session.recording).filter(|_| is_time(session)),
     };
-    let listed: Vec<Line> = lines
+    let mut listed: Vec<Line> = lines
         .iter()
         .enumerate()
-        .map(|(index, line)| {
-            let mut listed = listed_line(&describe, index, line, &survey, &unseen, &mut names);
-            // Padding parts nothing where all use the same bytes.
-            if matches!(listed.verdict, Some("false" | "mixed")) {
-                listed.gain = prediction.gain(line, touches.of_line(line.number));
-            }
-            // What is truly shared goes on being waited for, and nothing tells for how long.
-            if let (Some("mixed"), Some(gain)) = (listed.verdict, &mut listed.gain) {
-                gain.low = Some(1.0);
-            }
-            listed
-        })
+        .map(|(index, line)| listed_line(&describe, index, line, &survey, &unseen, &mut names))
         .collect();
+    let mut groups = groups(&listed, session.options.group_by);
+    for group in groups.iter_mut().take(limit) {
+        let of_group: Vec<(&TimedLine, &[Touch])> = group
+            .lines
+            .iter()
+            .filter_map(|rank| lines.get((*rank as usize).checked_sub(1)?))
+            .map(|line| (line, touches.of_line(line.number)))
+            .collect();
+        group.gain = gain_of(&prediction, group.verdict, &of_group);
+        for rank in &group.lines {
+            if let Some(line) = (*rank as usize).checked_sub(1).and_then(|at| listed.get_mut(at)) {
+                line.gain = group.gain.clone();
+            }
+        }
+    }
+    listed.truncate(limit);
+    lines.truncate(limit);
     let on_listed: u64 = lines.iter().map(|line| line.samples).sum();
     let on_all: u64 = survey.lines.values().map(|line| u64::from(line.samples)).sum();
     let counted = Counted {
@@ -91,7 +101,7 @@ pub(super) fn timed_report(
         },
         lines: listed,
         unparsable: Unparsable { samples: survey.no_operand, c2c: None },
-        groups: Vec::new(),
+        groups,
         summary: Summary {
             contention_low: Some(0.0),
             contention_waited: Some(share_of(&survey, totals.findings_waited)),
@@ -112,6 +122,27 @@ pub(super) fn timed_report(
         unresolved: unresolved(&survey),
         warnings: warnings(session, &survey, &totals, were_registers_taken, &names),
     })
+}
+
+/// What fixing some lines would gain, if a layout can fix them.
+fn gain_of(
+    prediction: &Prediction<'_>,
+    verdict: Option<&'static str>,
+    lines: &[(&TimedLine, &[Touch])],
+) -> Option<Gain> {
+    // Padding parts nothing where all use the same bytes.
+    let mut gain = match verdict {
+        Some("false" | "mixed") => prediction.gain(lines)?,
+        _ => return None,
+    };
+    // What is truly shared goes on being waited for, and nothing tells for how long.
+    if verdict == Some("mixed") {
+        gain.low = Some(1.0);
+    }
+    if lines.len() > 1 {
+        gain.basis = format!("all {} lines of its kind together; {}", lines.len(), gain.basis);
+    }
+    Some(gain)
 }
 
 /// A time's share of all that was sampled, 0 to 1.

@@ -1,6 +1,7 @@
 //! `--format text`: for people, within 100 columns.
 
 mod answer;
+mod groups;
 mod layout;
 mod line;
 mod watch;
@@ -9,6 +10,8 @@ use std::io::{self, Write};
 
 pub(super) use answer::answer_sentence;
 use answer::{answer, heading};
+pub(super) use groups::group_sentence;
+use groups::show_groups;
 use layout::{WIDTH, align_right, new_table, painted, wrapped, write_table};
 use line::show_line;
 pub(super) use line::{line_sentences, line_title, source_of};
@@ -43,6 +46,7 @@ pub fn text(report: &Report, style: &TextStyle, out: &mut dyn Write) -> io::Resu
     outcomes(report, out)?;
     sources(report, out)?;
     if style.lines {
+        show_groups(&report.groups, style, out)?;
         // What comes first are findings, unless the order or the choice is another.
         let mut current = "Contended:";
         for line in &report.lines {
