@@ -17,6 +17,10 @@ use crate::process::{Pid, Tid};
 /// An access of a vector that waits for a store of the same bytes costs at most so many cycles where it
 /// hits (store forwarding, Agner Fog, "The microarchitecture of Intel, AMD, and VIA CPUs").
 const VECTOR_CYCLES: f64 = 14.0;
+/// Its load waits for the store before it for so many cycles at least.
+const VECTOR_FORWARDING_CYCLES: f64 = 4.0;
+/// Changing a word takes that much less time than the loop that was measured for it, in other words.
+const STORED_SPREAD: f64 = 1.6;
 /// Wider accesses are vectors.
 const WORD: u32 = 8;
 /// No CPU of today retires more instructions in a cycle.
@@ -64,20 +68,7 @@ impl Prediction<'_> {
     /// How many times as fast the program would be without the contention of these lines: the slowest
     /// thread decides. `None` where no thread was seen there.
     pub(super) fn gain(&self, lines: &[(&TimedLine, &[Touch])]) -> Option<Gain> {
-        let mut samples: FxHashMap<(Pid, Tid), Vec<&[Touch]>> = FxHashMap::default();
-        for (line, touches) in lines {
-            for sample in touches.chunk_by(|a, b| a.position == b.position) {
-                let first = &sample[0];
-                if first.is_wanted && line.meetings.is_contended_at(first.time) {
-                    samples.entry((first.pid, first.tid)).or_default().push(sample);
-                }
-            }
-        }
-        // A sample may be near several of the lines.
-        for of_thread in samples.values_mut() {
-            of_thread.sort_by_key(|sample| (sample[0].time, sample[0].position));
-            of_thread.dedup_by_key(|sample| sample[0].position);
-        }
+        let samples = by_thread(lines);
         let (mut now, mut least, mut most) = (0.0f64, 0.0f64, 0.0f64);
         let mut is_counted = true;
         let mut has_near = false;
@@ -115,6 +106,16 @@ impl Prediction<'_> {
                         .to_owned(),
             }
         })
+    }
+
+    /// The time that threads lose at these lines at least, ns: what their loops take beyond what they would
+    /// take at most without contention, where that is known.
+    pub(super) fn lost_at_least(&self, lines: &[(&TimedLine, &[Touch])]) -> f64 {
+        by_thread(lines)
+            .values()
+            .map(|samples| self.near(samples))
+            .map(|near| (near.now - near.most).max(0.0))
+            .sum()
     }
 
     /// What is left of a thread's time near a line; its samples there are in order of time.
@@ -181,15 +182,14 @@ impl Prediction<'_> {
         let all = || samples.iter().flat_map(|sample| sample.iter());
         // A word that is changed in each round is waited for from round to round.
         let is_changed = all().any(|touch| touch.direction.writes())
-            && all().any(|touch| touch.direction.reads())
-            && all().all(|touch| touch.size <= WORD);
-        let plain = match all().any(|touch| touch.size > WORD) {
-            true => VECTOR_CYCLES * cycle,
-            false => stored.max(cycle) * SPREAD,
+            && all().any(|touch| touch.direction.reads());
+        let (forwarded, plain) = match all().any(|touch| touch.size > WORD) {
+            true => (VECTOR_FORWARDING_CYCLES * cycle, VECTOR_CYCLES * cycle),
+            false => (stored / STORED_SPREAD, stored.max(cycle) * SPREAD),
         };
         let at_least = (f64::from(facts.always) / MOST_PER_CYCLE * cycle)
             .max(atomic / SPREAD)
-            .max(if is_changed { stored / SPREAD } else { 0.0 })
+            .max(if is_changed { forwarded } else { 0.0 })
             .max(others - smear);
         let at_most = others + atomic * SPREAD + plain;
         let share = |of_round: f64| now * (of_round / round).min(1.0);
@@ -201,4 +201,23 @@ impl Prediction<'_> {
         let sample = ClockSample::of(self.recording, touch.position, &record).ok()??;
         Some(PaceSample { time: sample.time, registers: sample.registers? })
     }
+}
+
+/// The samples near some lines while these were contended, by thread and in order of time, each once.
+fn by_thread<'t>(lines: &[(&TimedLine, &'t [Touch])]) -> FxHashMap<(Pid, Tid), Vec<&'t [Touch]>> {
+    let mut samples: FxHashMap<(Pid, Tid), Vec<&[Touch]>> = FxHashMap::default();
+    for (line, touches) in lines {
+        for sample in touches.chunk_by(|a, b| a.position == b.position) {
+            let first = &sample[0];
+            if first.is_wanted && line.meetings.is_contended_at(first.time) {
+                samples.entry((first.pid, first.tid)).or_default().push(sample);
+            }
+        }
+    }
+    // A sample may be near several of the lines.
+    for of_thread in samples.values_mut() {
+        of_thread.sort_by_key(|sample| (sample[0].time, sample[0].position));
+        of_thread.dedup_by_key(|sample| sample[0].position);
+    }
+    samples
 }

@@ -77,6 +77,17 @@ pub(super) fn timed_report(
         }
     }
     listed.truncate(limit);
+    let found = |line: &&TimedLine| line.evidence().is_some_and(Evidence::is_finding);
+    for (listed, line) in listed.iter_mut().zip(&lines).filter(|(_, line)| found(line)) {
+        let lost = prediction
+            .lost_at_least(&[(line, touches.of_line(line.number))])
+            .min(line.weight_high());
+        listed.cost.share_low = Some(share_of(&survey, lost));
+        listed.cost.cpu_ns_low = listed.cost.cpu_ns_low.map(|_| lost as u64);
+    }
+    let findings: Vec<_> =
+        lines.iter().filter(found).map(|line| (line, touches.of_line(line.number))).collect();
+    let lost = prediction.lost_at_least(&findings).min(totals.findings_high);
     lines.truncate(limit);
     let on_listed: u64 = lines.iter().map(|line| line.samples).sum();
     let on_all: u64 = survey.lines.values().map(|line| u64::from(line.samples)).sum();
@@ -103,7 +114,7 @@ pub(super) fn timed_report(
         unparsable: Unparsable { samples: survey.no_operand, c2c: None },
         groups,
         summary: Summary {
-            contention_low: Some(0.0),
+            contention_low: Some(share_of(&survey, lost)),
             contention_waited: Some(share_of(&survey, totals.findings_waited)),
             contention_high: Some(share_of(&survey, totals.claims_high)),
             suspects_high: Some(share_of(&survey, totals.claims_high - totals.findings_high)),
