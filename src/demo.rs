@@ -91,25 +91,29 @@ pub fn run_padded(duration: Duration) -> u64 {
 fn run(fields: [&AtomicU64; MAX_THREADS], duration: Duration) -> u64 {
     let stop = &Stop::default();
     thread::scope(|scope| {
-        for (field, name) in fields.into_iter().zip(NAMES).take(threads()) {
+        let workers = fields.into_iter().zip(NAMES).take(threads()).filter_map(|(field, name)| {
             let builder = thread::Builder::new().name(name.to_owned());
             // Fewer threads, if it comes to that, are fewer to wait for; steps are counted, not assumed.
-            let _ = builder.spawn_scoped(scope, || worker(field, stop));
-        }
+            builder.spawn_scoped(scope, || worker(field, stop)).ok()
+        });
+        let workers: Vec<_> = workers.collect();
         thread::sleep(duration);
         stop.0.store(true, Ordering::Relaxed);
-    });
-    fields.iter().map(|field| field.swap(0, Ordering::Relaxed)).sum()
+        workers.into_iter().map(|worker| worker.join().unwrap_or_default()).sum()
+    })
 }
 
-/// Kept a function of its own, so that reports name it.
+/// Kept a function of its own, so that reports name it. Returns its steps.
 #[inline(never)]
-fn worker(field: &AtomicU64, stop: &Stop) {
+fn worker(field: &AtomicU64, stop: &Stop) -> u64 {
+    let mut steps = 0;
     while !stop.0.load(Ordering::Relaxed) {
         for _ in 0..STEPS {
             field.fetch_add(1, Ordering::Relaxed);
         }
+        steps += STEPS;
     }
+    steps
 }
 
 #[cfg(test)]

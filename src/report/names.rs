@@ -223,8 +223,9 @@ impl<'p> Names<'p> {
         let (mapping, at) = match own.kind {
             MemoryKind::File => (own, address),
             MemoryKind::Anonymous | MemoryKind::Heap => {
-                let before = find(own.start.checked_sub(1)?)?;
-                (before, before.start)
+                // Its first page may show bytes of the segment before; its last byte is its own.
+                let last = own.start.checked_sub(1)?;
+                (find(last)?, last)
             }
             _ => return None,
         };
