@@ -52,6 +52,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let machine = Machine::read(Path::new("/"));
     let options = RecordOptions {
         watch: None,
+        heap: None,
         target: Target::Cpus(Vec::new()),
         output: Some(file.into()),
         duration: Some(Duration::from_secs(seconds)),

@@ -17,6 +17,7 @@ use super::sampling_options::SamplingOptions;
 use hitm::kernel::send_signal;
 use hitm::render::{counted, grouped};
 use hitm::report::{NameOptions, ReportOptions, watch_places};
+use hitm::sampling::heap::{HeapError, HeapPlan, HeapSummary};
 use hitm::sampling::watch::{Place, WatchPlan, WatchSummary};
 use hitm::sampling::{
     self, End, RecordOptions, Recorded, SamplerChoice, SamplerKind, SamplerPlan, SamplingError,
@@ -75,6 +76,10 @@ pub fn record(options: &SamplingOptions, output: Option<PathBuf>) -> Result<Reco
     let stop = Stop::register().context("signals cannot be caught").map_err(Failure::own)?;
     let plan = first_that_opens(&plans, &machine, &ThisKernel)
         .map_err(|error| Failure::own(error.into()))?;
+    if options.heap && plan.kind == SamplerKind::Ptrace {
+        let error = HeapError::Sampler(plan.reason.clone());
+        return Err(Failure::own(anyhow::Error::new(error)));
+    }
     let record_options = RecordOptions {
         target,
         output,
@@ -87,6 +92,7 @@ pub fn record(options: &SamplingOptions, output: Option<PathBuf>) -> Result<Reco
         only_names: options.comm.clone(),
         command_line: std::env::args().collect(),
         watch: watch_plan(options, &plan),
+        heap: options.heap.then_some(HeapPlan { share: options.heap_budget }),
         kernel_build_id: hitm::symbols::running_kernel_build_id().map(|id| id.as_bytes().to_vec()),
     };
     let recorded = sampling::record(&machine, &plan, record_options, stop.pipe.as_fd());
@@ -175,6 +181,9 @@ impl Recording {
         if let Some(watched) = recorded.watched {
             report_watching(&watched);
         }
+        if let Some(heap) = recorded.heap {
+            report_heap(&heap);
+        }
         self.say_notes();
         if recorded.is_without_kernel {
             eprintln!(
@@ -219,6 +228,29 @@ fn report_watching(watched: &WatchSummary) {
             "hitm: some suspects were not watched: there are no debug registers left; end what holds \
              them (a debugger, perf record -e mem:…)"
         );
+    }
+}
+
+fn report_heap(heap: &HeapSummary) {
+    eprintln!(
+        "hitm: {} allocation functions traced with {}, at a cost of {:.1} ms of the target's CPU time",
+        heap.functions,
+        counted(heap.samples, "sample"),
+        heap.cost as f64 / 1e6
+    );
+    if heap.pauses > 0 {
+        let go_on = if heap.has_given_up {
+            "tracing did not go on for want of open files: raise ulimit -n"
+        } else {
+            "what was allocated meanwhile has no site: give more with --heap-budget"
+        };
+        eprintln!(
+            "hitm: tracing allocations stopped {} to keep its budget; {go_on}",
+            counted(heap.pauses, "time")
+        );
+    }
+    if heap.lost > 0 {
+        eprintln!("hitm: lost {} of allocations", counted(heap.lost, "record"));
     }
 }
 

@@ -76,6 +76,15 @@ pub struct SamplingOptions {
     #[arg(help_heading = "Watching", long, value_name = "PERCENT", default_value = "1", value_parser = parse_percent, conflicts_with = "no_watch")]
     pub watch_budget: f64,
 
+    /// Trace allocations from now on, so that objects on the heap have the place that allocated them
+    /// (needs root)
+    #[arg(help_heading = "Heap", long)]
+    pub heap: bool,
+
+    /// Share of the target's CPU time that tracing allocations may take, in percent
+    #[arg(help_heading = "Heap", long, value_name = "PERCENT", default_value = "10", value_parser = parse_percent, requires = "heap")]
+    pub heap_budget: f64,
+
     /// Stop after so many seconds
     #[arg(help_heading = "Time and space", long, value_name = "SECONDS", value_parser = parse_seconds)]
     pub duration: Option<Duration>,

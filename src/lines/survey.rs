@@ -9,6 +9,7 @@ use super::line::{Identity, LineAddress, LineKey};
 use crate::access::{C2cStats, DataSource, MemoryAccess, PerfVersion, Source};
 use crate::perf_data::{Batch, CpuMode, Recording, SampleError};
 use crate::process::Time;
+use crate::process::heap::traces_heap;
 
 /// How to look at samples.
 #[derive(Debug, Clone)]
@@ -144,8 +145,12 @@ impl Survey {
         options: &SurveyOptions,
         batch: &Batch,
     ) {
+        // perf counts every sample.
+        let passes_over: Vec<bool> =
+            recording.events().iter().map(|it| options.own_lines && traces_heap(it)).collect();
         for (position, record) in recording.samples(batch) {
             match MemoryAccess::of(recording, position, &record) {
+                Ok(access) if passes_over[access.event as usize] => {}
                 Ok(access) => self.add(&access, identity, options),
                 Err(SampleError::Malformed) => self.malformed += 1,
                 Err(SampleError::UnknownEvent) => self.unknown_event += 1,

@@ -38,6 +38,7 @@ mod encoder;
 mod error;
 mod feature;
 mod header;
+mod heap_turn;
 mod input;
 mod kernel_records;
 mod recent_copy;
@@ -60,6 +61,7 @@ pub use feature::{
     MemoryTopology, NumaNode, format_cpu_list, parse_cpu_list,
 };
 pub use header::{FILE_HEADER_SIZE, FeatureBits, Header, MAGIC, PIPE_HEADER_SIZE, Section};
+pub use heap_turn::HeapTurn;
 pub use input::Input;
 pub use kernel_records::{
     Aux, AuxOutputHardwareId, BpfEvent, Cgroup, Comm, ItraceStart, Ksymbol, Lost, LostSamples,

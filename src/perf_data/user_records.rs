@@ -4,6 +4,7 @@
 
 use super::cursor::{Cursor, ShortRead, Words, until_nul};
 use super::encoder::Encoder;
+use super::heap_turn::HeapTurn;
 use super::kernel_records::fixed_body;
 use super::watch_turn::WatchTurn;
 
@@ -347,6 +348,8 @@ pub enum EventChange<'a> {
     Watched(WatchTurn),
     /// hitm's own: how fast the machine is.
     Calibration(Calibration),
+    /// hitm's own: when allocations were traced.
+    Heap(HeapTurn),
     /// A kind that is not known here.
     Other(u64),
 }
@@ -424,6 +427,7 @@ impl CapturedCode<'_> {
 /// "hitm" in the upper half marks our own kinds of EVENT_UPDATE; perf's own count from 0.
 const HITM_KINDS: u64 = 0x6d74_6968 << 32;
 const WATCH_TURN: u64 = HITM_KINDS | 3;
+const HEAP_TURN: u64 = HITM_KINDS | 5;
 
 impl<'a> EventUpdate<'a> {
     /// Reads the body.
@@ -452,6 +456,7 @@ impl<'a> EventUpdate<'a> {
             CpusTaken::KIND => EventChange::CpusTaken(CpusTaken::decode(cursor)?),
             Calibration::KIND => EventChange::Calibration(Calibration::decode(cursor)?),
             WATCH_TURN => EventChange::Watched(WatchTurn::decode(cursor)?),
+            HEAP_TURN => EventChange::Heap(HeapTurn::decode(cursor)?),
             other => EventChange::Other(other),
         };
         Ok(Self { id, change })
@@ -469,6 +474,7 @@ impl<'a> EventUpdate<'a> {
             EventChange::CpusTaken(_) => CpusTaken::KIND,
             EventChange::Calibration(_) => Calibration::KIND,
             EventChange::Watched(_) => WATCH_TURN,
+            EventChange::Heap(_) => HEAP_TURN,
             EventChange::Other(other) => other,
         };
         encoder.u64(kind);
@@ -494,6 +500,7 @@ impl<'a> EventUpdate<'a> {
             EventChange::CpusTaken(taken) => taken.encode(encoder),
             EventChange::Calibration(calibration) => calibration.encode(encoder),
             EventChange::Watched(turn) => turn.encode(encoder),
+            EventChange::Heap(turn) => turn.encode(encoder),
             EventChange::Other(_) => {}
         }
     }

@@ -5,6 +5,7 @@
 
 mod address_space;
 mod cores;
+pub mod heap;
 mod ids;
 mod mapping;
 mod overlay;

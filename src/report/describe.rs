@@ -46,8 +46,11 @@ pub(super) fn facts(session: &Session<'_, '_>, counted: &Counted<'_>) -> Recordi
                 accesses,
             })
             .collect(),
-        samples: recording.sample_count().saturating_sub(counted.watch_hits),
+        samples: recording
+            .sample_count()
+            .saturating_sub(counted.watch_hits + session.heap_samples()),
         watch_hits: counted.watch_hits,
+        heap_samples: session.heap_samples(),
         lost: session.lost(),
         duration_ns: counted
             .times
@@ -131,6 +134,7 @@ impl Describe<'_> {
             base: None,
             size: None,
             allocated_at: Vec::new(),
+            heap: None,
         }
     }
 

@@ -189,7 +189,9 @@ fn listed_line(
     let mut code: Vec<u32> = line.sites.iter().filter_map(|site| site.mapping).collect();
     code.sort_unstable();
     code.dedup();
-    let objects = variables_in(&listed, (line.pid, time), &code, describe.bases, names);
+    let mut objects = variables_in(&listed, (line.pid, time), &code, describe.bases, names);
+    let always = [Time(0)..Time(u64::MAX)];
+    describe.add_heap(&mut objects, (line.pid, line.address), &always, names);
     name_objects(&mut listed, &objects);
     explain(&mut listed, &objects, sharing.as_ref());
     listed

@@ -3,6 +3,7 @@
 
 use serde::Serialize;
 
+use super::heap::HeapFacts;
 use super::warning::Warning;
 use crate::access::{C2cStats, Source};
 
@@ -75,10 +76,14 @@ pub struct RecordingFacts {
     pub samplers: Vec<&'static str>,
     /// Events.
     pub events: Vec<EventFacts>,
-    /// Samples, without accesses that debug registers saw.
+    /// Samples, without accesses that debug registers saw, and without traced allocations.
     pub samples: u64,
     /// Accesses that debug registers saw while it was recorded.
     pub watch_hits: u64,
+    /// Entries and returns of allocation functions that were traced while it was recorded; left out
+    /// where there are none.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub heap_samples: u64,
     /// Samples that were lost while recording.
     pub lost: u64,
     /// From the first to the last sample, ns; `None` without times.
@@ -91,6 +96,11 @@ pub struct RecordingFacts {
     pub line_size: u64,
     /// Samples that the filter let pass; the same as `samples` without one.
     pub accepted: u64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// An event of the recording.
@@ -252,6 +262,9 @@ pub struct Object {
     pub size: Option<u64>,
     /// Where it was allocated.
     pub allocated_at: Vec<String>,
+    /// When and by whom, where it is on the heap and allocations were traced; left out elsewhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub heap: Option<HeapFacts>,
 }
 
 /// Bytes of a line that the same threads use in the same ways.

@@ -12,7 +12,7 @@ use crate::perf_data::Recording;
 use crate::process::{Mapping, MemoryKind, Pid, Processes, ThreadBases, Time};
 use crate::symbols::{
     BuildId, DemangleStyle, FileOffset, FunctionBytes, ImageAddress, ImageFinder, ImageId,
-    KernelSymbolizer, KernelSymbolsError, Location, PerfMap, SymbolOptions, Symbolizer,
+    KernelSymbolizer, KernelSymbolsError, Location, PerfMap, StackFrame, SymbolOptions, Symbolizer,
     default_build_id_cache, is_file_backed, running_vdso,
 };
 
@@ -232,6 +232,24 @@ impl<'p> Names<'p> {
         let image = self.image(mapping)?;
         let stated = self.symbolizer.address_of(image, FileOffset(mapping.file_offset(at)))?;
         Some((image, at.wrapping_sub(stated.0)))
+    }
+
+    /// The caller of a frame; `read` has the words of the stack that are known. Code without unwind
+    /// tables is taken to keep frame pointers.
+    pub(super) fn caller(
+        &mut self,
+        mapping: Option<u32>,
+        frame: &StackFrame,
+        read: impl Fn(u64) -> Option<u64>,
+    ) -> Option<StackFrame> {
+        // The call is before the address that it returns to.
+        let code = frame.return_address.checked_sub(1)?;
+        let mapping = mapping.and_then(|number| self.processes.mapping(number))?;
+        let by_tables = self.image(mapping).and_then(|image| {
+            let offset = FileOffset(mapping.file_offset(code));
+            self.symbolizer.caller(image, offset, frame, &read)
+        });
+        by_tables.or_else(|| frame.caller_by_frame_pointer(read))
     }
 
     /// The image that a mapping of user code stands for.

@@ -1,5 +1,6 @@
 //! What lies in a line: variables, and the fields behind its bytes.
 
+use super::heap::HeapFacts;
 use super::model::{Access, Field, Hex, Line, Object};
 use super::names::Names;
 use crate::process::{Pid, ThreadBases, Time};
@@ -25,6 +26,8 @@ pub(super) struct NamedObject {
     pub(super) language: Language,
     /// Where it was allocated.
     pub(super) allocated_at: Vec<String>,
+    /// When and by whom, where that was traced.
+    pub(super) heap: Option<HeapFacts>,
 }
 
 impl NamedObject {
@@ -38,6 +41,7 @@ impl NamedObject {
             data_type: variable.data_type,
             language: variable.language,
             allocated_at: Vec::new(),
+            heap: None,
         }
     }
 
@@ -51,6 +55,7 @@ impl NamedObject {
             data_type: None,
             language: Language::Other,
             allocated_at: Vec::new(),
+            heap: None,
         }
     }
 
@@ -87,6 +92,7 @@ impl NamedObject {
             base: (self.base > 0).then_some(Hex(self.base)),
             size: (self.size > 0).then_some(self.size),
             allocated_at: self.allocated_at.clone(),
+            heap: self.heap.clone(),
         }
     }
 }

@@ -4,6 +4,7 @@ use rustc_hash::FxHashMap;
 
 use super::error::ReportError;
 use super::groups::GroupBy;
+use super::heap::HeapObjects;
 use super::names::{NameOptions, Names};
 use super::taken;
 use super::warning::Warning;
@@ -62,6 +63,8 @@ pub(super) struct Session<'r, 'a> {
     pub(super) line_size_is_known: bool,
     pub(super) node_of_cpu: FxHashMap<Cpu, Node>,
     pub(super) cores: Cores,
+    /// What was allocated, where that was traced.
+    pub(super) heap: Option<HeapObjects>,
 }
 
 impl<'r, 'a> Session<'r, 'a> {
@@ -79,6 +82,7 @@ impl<'r, 'a> Session<'r, 'a> {
                 .flat_map(|node| node.cpus.iter().map(|&cpu| (Cpu(cpu), Node(node.id))))
                 .collect(),
             cores: cores(recording),
+            heap: HeapObjects::of(recording),
         }
     }
 
@@ -139,12 +143,16 @@ impl<'r, 'a> Session<'r, 'a> {
     /// Records that were lost while recording. Rings tell of lost records of all kinds, events of
     /// their lost samples: the same losses, seen from two sides.
     pub(super) fn lost(&self) -> u64 {
+        let heap_ids = self.heap.as_ref().map(HeapObjects::event_ids);
         let (mut in_rings, mut of_events) = (0u64, 0u64);
         for (_, record) in self.recording.other_records() {
             let mut cursor = record.cursor();
             match record.kind {
                 RecordType::LOST => {
-                    let lost = Lost::decode(&mut cursor).map_or(0, |lost| lost.lost);
+                    let lost = Lost::decode(&mut cursor).unwrap_or_default();
+                    // What was lost of the heap is told apart.
+                    let is_of_heap = heap_ids.is_some_and(|ids| ids.contains(&lost.id));
+                    let lost = if is_of_heap { 0 } else { lost.lost };
                     in_rings = in_rings.saturating_add(lost);
                 }
                 RecordType::LOST_SAMPLES => {
@@ -238,12 +246,18 @@ impl<'r, 'a> Session<'r, 'a> {
         warn_if(aux > 0, Warning::AuxData { records: aux });
         let duration = times.map_or(0, |(first, last)| last.0.saturating_sub(first.0));
         warnings.extend(taken::warnings(self.recording, duration));
+        warnings.extend(self.heap.iter().flat_map(|heap| heap.warnings(times)));
         warnings.extend(names.problems().into_iter().map(|problem| Warning::Names { problem }));
         warnings
     }
 
     fn count(&self, kind: RecordType) -> u64 {
         self.recording.counts().get(&kind).copied().unwrap_or(0)
+    }
+
+    /// Entries and returns of allocation functions that were traced.
+    pub(super) fn heap_samples(&self) -> u64 {
+        self.heap.as_ref().map_or(0, HeapObjects::samples)
     }
 
     /// Whether mappings of data were asked for, and not only those of code.

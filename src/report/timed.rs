@@ -271,7 +271,8 @@ fn listed_line(
     let mut code: Vec<u32> = line.sites.iter().filter_map(|site| site.mapping).collect();
     code.sort_unstable();
     code.dedup();
-    let objects = variables_in(&listed, (line.pid, time), &code, describe.bases, names);
+    let mut objects = variables_in(&listed, (line.pid, time), &code, describe.bases, names);
+    describe.add_heap(&mut objects, (line.pid, line.address), &line.contended_times(), names);
     name_objects(&mut listed, &objects);
     explain(&mut listed, &objects, sharing.as_ref());
     listed

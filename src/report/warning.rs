@@ -114,6 +114,23 @@ pub enum Warning {
         /// For how long, ns of all CPUs together.
         ns: u64,
     },
+    /// Allocations were traced for a part of the time only.
+    HeapPaused {
+        /// For how long, ns.
+        traced_ns: u64,
+        /// Of how long, ns.
+        of_ns: u64,
+    },
+    /// Records of allocations found no room while recording.
+    HeapLost {
+        /// How many.
+        records: u64,
+    },
+    /// There were more allocations than are kept.
+    HeapForgotten {
+        /// How many were forgotten.
+        allocations: u64,
+    },
     /// Names of code are missing.
     Names {
         /// Why.
@@ -147,6 +164,9 @@ impl Warning {
             Self::HardwareThreads { .. } => "hardware-threads",
             Self::Stolen { .. } => "stolen-time",
             Self::QuotaStops { .. } => "quota",
+            Self::HeapPaused { .. } => "heap-paused",
+            Self::HeapLost { .. } => "heap-lost",
+            Self::HeapForgotten { .. } => "heap-forgotten",
             Self::Names { .. } => "names",
         }
     }
@@ -237,6 +257,19 @@ impl Warning {
                 if *times == 1 { "once".to_owned() } else { format!("{times} times") },
                 *ns as f64 / 1e9
             ),
+            Self::HeapPaused { traced_ns, of_ns } => format!(
+                "heap allocations were traced for {:.1} % of the time; objects allocated in the rest have \
+                 no site, and what was freed there may be taken for what lies there now",
+                *traced_ns as f64 / (*of_ns).max(1) as f64 * 100.0
+            ),
+            Self::HeapLost { records } => format!(
+                "{records} records of heap allocations were lost: some objects have no site, or the one \
+                 of what was there before"
+            ),
+            Self::HeapForgotten { allocations } => format!(
+                "{allocations} heap allocations are not kept, the oldest freed ones first: objects in \
+                 lines that were contended early may have no site"
+            ),
             Self::Names { problem } => problem.clone(),
         }
     }
@@ -272,6 +305,8 @@ impl Warning {
             Self::HardwareThreads { .. } => {
                 "list them with --show-all; hitm doctor --self-test measures how far CPUs are apart"
             }
+            Self::HeapPaused { .. } => "record with a larger --heap-budget",
+            Self::HeapLost { .. } => "record with a smaller --heap-budget",
             Self::NoLatency => "record with -W, as perf c2c record does",
             Self::AssumedLineSize { .. } => "give --line-size 64, 128 or 256",
             Self::NoLoads { .. } => {
@@ -286,6 +321,7 @@ impl Warning {
             | Self::Unmapped { .. }
             | Self::NoNumaTopology
             | Self::UnknownRecords { .. }
+            | Self::HeapForgotten { .. }
             | Self::Names { .. } => return None,
         })
     }

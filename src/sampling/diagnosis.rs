@@ -90,6 +90,7 @@ pub fn diagnose(machine: &Machine, trials: &Trials) -> Diagnosis {
                 "boot a kernel with CONFIG_UPROBE_EVENTS",
             ),
         },
+        heap_tracing(machine, trials),
     ];
     checks.extend(resources(machine, trials));
     checks.push(rate(machine));
@@ -113,6 +114,31 @@ pub fn diagnose(machine: &Machine, trials: &Trials) -> Diagnosis {
         ),
     });
     Diagnosis { best, samplers, checks }
+}
+
+/// Probes are defined in tracefs, which is the administrator's.
+fn heap_tracing(machine: &Machine, trials: &Trials) -> Verdict {
+    let title = "heap tracing";
+    let number = match trials.heap {
+        Some(Ok(())) => return works(title, "allocations can be traced (--heap)"),
+        Some(Err(number)) => number,
+        None => {
+            let why = format!("arguments of functions of {} are not known here", machine.arch);
+            return fails_with(title, &why, "trace allocations on x86-64");
+        }
+    };
+    match number {
+        libc::ENODEV | libc::ENOENT | libc::ENOSYS => fails_with(
+            title,
+            &format!("this kernel defines no probes of functions ({})", name(number)),
+            "boot a kernel with CONFIG_UPROBE_EVENTS, 5.2 or later",
+        ),
+        _ => fails_with(
+            title,
+            &format!("this process may not define probes in tracefs ({})", name(number)),
+            "run as root, a container with --privileged",
+        ),
+    }
 }
 
 fn works(name: &str, why: &str) -> Verdict {

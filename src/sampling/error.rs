@@ -94,6 +94,9 @@ pub enum SamplingError {
         /// What to do.
         remedy: String,
     },
+    /// Allocations cannot be traced.
+    #[error(transparent)]
+    Heap(#[from] super::heap::HeapError),
     /// The command cannot be run.
     #[error("{command} cannot be run: {cause}")]
     Command {

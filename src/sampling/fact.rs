@@ -3,8 +3,8 @@
 use super::error::SamplingError;
 use super::output::Output;
 use crate::perf_data::{
-    ByteOrder, Calibration, CapturedCode, CpusTaken, Encoder, EventChange, EventUpdate, RecordType,
-    ThreadBase,
+    ByteOrder, Calibration, CapturedCode, CpusTaken, Encoder, EventChange, EventUpdate, HeapTurn,
+    RecordType, ThreadBase,
 };
 use crate::system::{TakenTime, TakenTimeReader};
 
@@ -14,6 +14,7 @@ pub(super) enum Fact {
     Base(ThreadBase),
     CpusTaken(CpusTaken),
     Calibration(Calibration),
+    Heap(HeapTurn),
     Code { pid: u32, time: u64, address: u64, bytes: Vec<u8> },
 }
 
@@ -28,6 +29,7 @@ pub(super) fn write_facts(
             Fact::Base(base) => EventChange::ThreadBase(*base),
             Fact::CpusTaken(taken) => EventChange::CpusTaken(*taken),
             Fact::Calibration(speed) => EventChange::Calibration(*speed),
+            Fact::Heap(turn) => EventChange::Heap(*turn),
             Fact::Code { pid, time, address, bytes } => {
                 EventChange::Code(CapturedCode { pid: *pid, time: *time, address: *address, bytes })
             }

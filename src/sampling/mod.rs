@@ -8,6 +8,7 @@ mod clock;
 mod diagnosis;
 mod error;
 mod fact;
+pub mod heap;
 mod held_files;
 mod ibs;
 mod machine_features;

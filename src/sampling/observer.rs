@@ -8,6 +8,7 @@ use std::io;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::fact::Fact;
+use super::heap::MappedImage;
 use super::held_files::HeldFiles;
 use super::program_filter::ProgramFilter;
 use super::synthesis::Written;
@@ -23,6 +24,13 @@ const MAX_CAPTURED_PAGES: usize = 16_384;
 const MAX_BASE_DISTANCE: usize = 4096;
 /// A thread whose base is not found after so many looks has none that can be verified.
 const BASE_ATTEMPTS: u8 = 5;
+
+/// What is new since someone looked.
+#[derive(Debug, Default)]
+pub(super) struct News {
+    pub(super) images: Vec<MappedImage>,
+    pub(super) processes: Vec<u32>,
+}
 
 /// Watches records go by.
 #[derive(Debug)]
@@ -45,6 +53,8 @@ pub(super) struct Observer {
     pub(super) throttled: u64,
     pub(super) lost: u64,
     partial: Vec<u8>,
+    /// Files that were mapped and processes that began, for who follows them; others do not collect any.
+    pub(super) news: Option<News>,
     /// Whether the bases of threads are looked for here; not where the registers tell them.
     pub(super) finds_bases: bool,
 }
@@ -71,6 +81,7 @@ impl Observer {
             throttled: 0,
             lost: 0,
             partial: Vec::new(),
+            news: None,
             finds_bases: cfg!(target_arch = "x86_64") && attr.sample_regs_user != 0,
         }
     }
@@ -145,6 +156,16 @@ impl Observer {
                     && let Ok(mmap) = Mmap::decode2(&mut cursor, misc)
                 {
                     self.filter.add_mapping(mmap.pid, mmap.name);
+                    if let Some(news) = &mut self.news
+                        && mmap.name.starts_with(b"/")
+                    {
+                        news.images.push(MappedImage {
+                            pid: mmap.pid,
+                            start: mmap.start,
+                            end: mmap.start.saturating_add(mmap.length),
+                            name: mmap.name.to_vec(),
+                        });
+                    }
                     let range = (mmap.start, mmap.start.saturating_add(mmap.length));
                     self.held.add_mapping(mmap.pid, range, mmap.page_offset, mmap.name);
                     let ranges = self.without_file.entry(mmap.pid).or_default();
@@ -161,6 +182,9 @@ impl Observer {
                 if let Ok(task) = Task::decode(&mut cursor) {
                     self.latest = self.latest.max(task.time);
                     if task.pid != task.ppid {
+                        if let Some(news) = &mut self.news {
+                            news.processes.push(task.pid);
+                        }
                         self.held.fork(task.ppid, task.pid);
                         if let Some(ranges) = self.without_file.get(&task.ppid).cloned() {
                             self.without_file.insert(task.pid, ranges);

@@ -46,6 +46,15 @@ pub trait OpenEvent {
     ///
     /// What the kernel answers.
     fn may_trace(&self) -> io::Result<()>;
+
+    /// Whether this process may define probes of functions; a stand-in may.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel answers.
+    fn may_define_probes(&self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// The kernel of this machine.
@@ -73,6 +82,10 @@ impl OpenEvent for ThisKernel {
 
     fn may_trace(&self) -> io::Result<()> {
         crate::kernel::ptrace::may_trace()
+    }
+
+    fn may_define_probes(&self) -> io::Result<()> {
+        super::heap::heap_tracing_works()
     }
 }
 
@@ -116,6 +129,8 @@ pub struct Trials {
     pub tracepoint: Option<Trial>,
     /// A probe in user space; `None` where the kernel has no such PMU.
     pub uprobe: Option<Trial>,
+    /// Probes of allocation functions; `None` where their arguments are not known.
+    pub heap: Option<Trial>,
     /// The memory of that other process, opened for reading.
     pub other_memory: Option<(u32, Trial)>,
     /// Whether the kernel's symbols come with addresses; `None` where they cannot be read.
@@ -159,6 +174,7 @@ pub fn probe(root: &Path, machine: &Machine, kernel: &dyn OpenEvent) -> Trials {
         whole_cpu: open(kernel, &user_clock(), -1, cpu),
         breakpoint: breakpoint(kernel),
         tracepoint: tracefs.map(|point| tracepoint(root, &point, kernel)),
+        heap: (machine.arch == "x86_64").then(|| errno_of(kernel.may_define_probes())),
         uprobe: machine.pmu("uprobe").map(|pmu| uprobe(pmu.kind, kernel)),
         other_memory: first_that_works(&others, |pid| {
             errno_of(std::fs::File::open(root.join(format!("proc/{pid}/mem")))).map(|_| ())

@@ -11,8 +11,9 @@ use rustc_hash::FxHashMap;
 use super::calibration::calibrate;
 use super::error::SamplingError;
 use super::fact::{Fact, taken_since_start, write_facts};
+use super::heap::{HeapPlan, HeapSummary, HeapTracer};
 use super::machine_features::describe_machine;
-use super::observer::Observer;
+use super::observer::{News, Observer};
 use super::open::{OpenOptions, Opened, open};
 use super::output::Output;
 use super::program_filter::ProgramFilter;
@@ -54,6 +55,8 @@ pub struct RecordOptions {
     pub kernel_build_id: Option<Vec<u8>>,
     /// Whether suspects are watched meanwhile.
     pub watch: Option<WatchPlan>,
+    /// Whether allocations are traced meanwhile.
+    pub heap: Option<HeapPlan>,
 }
 
 /// What became of a recording.
@@ -81,6 +84,8 @@ pub struct Recorded {
     pub notes: Vec<String>,
     /// What watching suspects came to, if they were watched.
     pub watched: Option<WatchSummary>,
+    /// What tracing allocations came to, if they were traced.
+    pub heap: Option<HeapSummary>,
 }
 
 /// Why a recording ended.
@@ -113,6 +118,7 @@ pub struct Recorder<'m> {
     taken: TakenTimeReader,
     wants_kernel: bool,
     watcher: Option<Alongside>,
+    heap: Option<HeapTracer>,
 }
 
 impl<'m> Recorder<'m> {
@@ -138,8 +144,13 @@ impl<'m> Recorder<'m> {
             enable_on_exec: command.is_some() && options.delay.is_none(),
         };
         let opened = open(plan, &found, machine, &open_options)?;
+        let heap = match &options.heap {
+            Some(heap) => Some(HeapTracer::new(heap, &options.target, &found, machine)?),
+            None => None,
+        };
         let wants_kernel = plan.events.iter().any(|event| !excludes_kernel(&event.attr));
-        Ok(Self { machine, opened, found, command, taken, options, wants_kernel, watcher: None })
+        let watcher = None;
+        Ok(Self { machine, opened, found, command, taken, options, wants_kernel, watcher, heap })
     }
 
     /// Records until the target ends, the time is over or `stop` becomes readable.
@@ -153,7 +164,13 @@ impl<'m> Recorder<'m> {
         if !self.attrs().any(|attr| has_physical(&attr)) {
             features.memory_topology = None;
         }
-        let specs = self.specs();
+        if let (Some(heap), Some(command), None) =
+            (&mut self.heap, &self.command, self.options.delay)
+        {
+            heap.begin_on_exec(command.pid())?;
+        }
+        let mut specs = self.specs();
+        specs.extend(self.heap.iter_mut().flat_map(HeapTracer::new_events));
         let writer_options = WriterOptions {
             order: ByteOrder::NATIVE,
             compression_level: self.options.compression_level,
@@ -164,6 +181,7 @@ impl<'m> Recorder<'m> {
         let filter = ProgramFilter::new(&self.options.only_programs, &self.options.only_names);
         let mut observer = Observer::new(&self.opened.plan.events[0].attr, formats, filter);
 
+        observer.news = self.heap.is_some().then(News::default);
         let event_id = self.opened.events.first().map_or(0, |event| event.id);
         output.write(|writer| synthesis::kernel(Path::new("/"), writer, event_id))?;
         if self.options.watch.is_some() {
@@ -182,6 +200,7 @@ impl<'m> Recorder<'m> {
                     self.synthesise(&mut output, &mut observer, 0)?;
                     output.flush()?;
                     self.opened.enable()?;
+                    self.begin_heap()?;
                 }
             }
             Some(delay) => {
@@ -190,6 +209,7 @@ impl<'m> Recorder<'m> {
                 }
                 wait(stop, delay)?;
                 self.opened.enable()?;
+                self.begin_heap()?;
                 enabled = Instant::now();
                 self.synthesise(&mut output, &mut observer, 0)?;
             }
@@ -198,9 +218,11 @@ impl<'m> Recorder<'m> {
         let recorded = self
             .drain_until_end(&mut output, &mut observer, (&features, stop), enabled)
             .and_then(|end| self.opened.disable().map(|()| end))
+            .inspect(|_| self.heap.iter_mut().for_each(HeapTracer::stop))
             .and_then(|end| self.drain(&mut output, &mut observer).map(|()| end))
             .and_then(|end| Ok((end, self.end_watching(&mut output, &observer)?)));
-        let (end, watched) = match recorded {
+        let recorded = recorded.and_then(|it| Ok((it, self.end_heap(&mut output)?)));
+        let ((end, watched), heap) = match recorded {
             Ok(recorded) => recorded,
             Err(error) => {
                 // What was sampled cannot be written, but the command is not at fault: let it finish.
@@ -233,6 +255,7 @@ impl<'m> Recorder<'m> {
             status,
             notes: Vec::new(),
             watched,
+            heap,
         })
     }
 
@@ -315,6 +338,7 @@ impl<'m> Recorder<'m> {
             let left = self.options.duration.map(|time| time.saturating_sub(enabled.elapsed()));
             let time = left.map_or(TICK, |left| left.min(TICK));
             let time = self.watcher.as_ref().map_or(time, |watcher| time.min(watcher.patience()));
+            let time = self.heap.as_ref().map_or(time, |heap| time.min(heap.patience()));
             let rings: Vec<usize> =
                 (0..self.opened.rings.len()).filter(|index| !is_over[*index]).collect();
             let running: Vec<usize> = (0..ends.len()).filter(|index| !has_ended[*index]).collect();
@@ -324,6 +348,7 @@ impl<'m> Recorder<'m> {
                 let owner = self.opened.rings[*index].owner;
                 self.opened.events[owner].event.as_fd()
             }));
+            polled.extend(self.heap.iter().flat_map(HeapTracer::descriptors));
             let ready = poll(&polled, time)
                 .map_err(|cause| SamplingError::System { what: "waiting failed", cause })?;
             drop(polled);
@@ -339,8 +364,9 @@ impl<'m> Recorder<'m> {
             }
             self.drain(output, observer)?;
             self.watch(output, observer, features)?;
-            // A turn of watching is too short for these.
-            if !self.is_watching() || ticked.elapsed() >= TICK {
+            self.trace_heap(output, observer)?;
+            // A turn of watching or tracing is too short for these.
+            if !(self.is_watching() || self.heap.is_some()) || ticked.elapsed() >= TICK {
                 self.write_facts(output, observer)?;
                 self.opened.change_periods();
                 ticked = Instant::now();
@@ -416,6 +442,40 @@ impl<'m> Recorder<'m> {
         Ok(summary)
     }
 
+    fn begin_heap(&mut self) -> Result<(), SamplingError> {
+        match &mut self.heap {
+            Some(heap) => Ok(heap.begin_now()?),
+            None => Ok(()),
+        }
+    }
+
+    /// Goes on with tracing allocations.
+    fn trace_heap(
+        &mut self,
+        output: &mut Output,
+        observer: &mut Observer,
+    ) -> Result<(), SamplingError> {
+        let Some(heap) = &mut self.heap else {
+            return Ok(());
+        };
+        let news = observer.news.as_mut().map(std::mem::take).unwrap_or_default();
+        news.processes.into_iter().for_each(|pid| heap.add_process(pid));
+        news.images.iter().for_each(|image| heap.add_mapping(image));
+        let turn = heap.step(observer.latest());
+        let events = heap.new_events();
+        output.write(|writer| events.into_iter().try_for_each(|event| writer.add_event(event)))?;
+        self.write(output, &turn.map(Fact::Heap).into_iter().collect::<Vec<_>>())
+    }
+
+    fn end_heap(&mut self, output: &mut Output) -> Result<Option<HeapSummary>, SamplingError> {
+        let Some(heap) = self.heap.take() else {
+            return Ok(None);
+        };
+        let (summary, turn) = heap.finish();
+        self.write(output, &turn.map(Fact::Heap).into_iter().collect::<Vec<_>>())?;
+        Ok(Some(summary))
+    }
+
     fn target_has_ended(&self, has_ended: &[bool]) -> bool {
         match &self.found {
             Found::Threads { with_children: true, .. } if !has_ended.is_empty() => {
@@ -452,6 +512,15 @@ impl<'m> Recorder<'m> {
                     output.write(|writer| writer.aux_trace(&header, one, two))
                 })?;
             }
+        }
+        if let Some(heap) = &mut self.heap {
+            // The recording knows the events of what follows.
+            let events = heap.new_events();
+            output.write(|writer| {
+                events.into_iter().try_for_each(|event| writer.add_event(event))?;
+                has_written |= heap.drain(|bytes| writer.later_records(bytes))?;
+                Ok(())
+            })?;
         }
         if has_written {
             output.write(|writer| writer.finished_round())?;

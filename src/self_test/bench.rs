@@ -120,6 +120,7 @@ impl<'m> Bench<'m> {
         let path = self.folder.path().join("hitm.data");
         let options = RecordOptions {
             watch: None,
+            heap: None,
             target: Target::Command(self.command(assignment)?),
             output: Some(path.clone()),
             duration: Some(Duration::from_millis(assignment.milliseconds) + PATIENCE),

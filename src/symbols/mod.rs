@@ -30,6 +30,7 @@ mod symbolizer;
 #[cfg(test)]
 mod tests;
 mod text;
+mod unwind;
 mod unwind_table;
 mod variables;
 mod vdso;
@@ -51,5 +52,6 @@ pub use kernel_symbolizer::{KernelSymbolizer, running_kernel_build_id};
 pub use location::{Frame, Location, SymbolName};
 pub use perf_map::PerfMap;
 pub use symbolizer::{ImageId, SymbolOptions, Symbolizer, default_build_id_cache};
+pub use unwind::{FrameRegisters, StackFrame};
 pub use variables::{Variable, VariableError, find_variable};
 pub use vdso::running_vdso;

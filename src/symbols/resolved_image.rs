@@ -15,6 +15,7 @@ use super::location::{Frame, Location, SymbolName};
 use super::symbol::Symbol;
 use super::symbol_table::SymbolTable;
 use super::text::text_of;
+use super::unwind::StackFrame;
 use super::unwind_table::UnwindTable;
 use super::{FileOffset, ImageAddress};
 
@@ -110,6 +111,16 @@ impl ResolvedImage {
             location.problem = self.problems.borrow().first().cloned();
         }
         location
+    }
+
+    /// The caller of a frame whose code is at an address.
+    pub(super) fn caller(
+        &self,
+        frame: &StackFrame,
+        address: ImageAddress,
+        read: impl Fn(u64) -> Option<u64>,
+    ) -> Option<StackFrame> {
+        self.unwind.get_or_init(|| UnwindTable::of(&self.image)).caller(frame, address, read)
     }
 
     /// The code around an address. The unwind entry decides where the function begins, for it spans

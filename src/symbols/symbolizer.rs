@@ -16,6 +16,7 @@ use super::image_finder::{ImageFinder, is_file_backed};
 use super::location::{Location, SymbolName};
 use super::resolved_image::ResolvedImage;
 use super::text::text_of;
+use super::unwind::StackFrame;
 use super::{BuildId, FileOffset, ImageAddress};
 
 /// Where a [`Symbolizer`] looks for files, and how it shows names.
@@ -113,6 +114,19 @@ impl Symbolizer {
     pub fn function_bytes(&mut self, image: ImageId, offset: FileOffset) -> Option<FunctionBytes> {
         let resolved = self.entries.get(image.0)?.outcome.as_ref().ok()?;
         resolved.function_bytes(resolved.image().address_of(offset)?)
+    }
+
+    /// The caller of a frame whose code is at an offset of an image; `read` has the words of the stack
+    /// that are known.
+    pub fn caller(
+        &self,
+        image: ImageId,
+        offset: FileOffset,
+        frame: &StackFrame,
+        read: impl Fn(u64) -> Option<u64>,
+    ) -> Option<StackFrame> {
+        let resolved = self.entries.get(image.0)?.outcome.as_ref().ok()?;
+        resolved.caller(frame, resolved.image().address_of(offset)?, read)
     }
 
     /// The address at which an image states an offset of its file.

@@ -6,7 +6,7 @@ use object::{Object, ObjectSection};
 use super::ImageAddress;
 use super::image::Image;
 
-type Reader = gimli::EndianSlice<'static, NativeEndian>;
+pub(super) type Reader = gimli::EndianSlice<'static, NativeEndian>;
 
 /// The unwind entries of an image.
 #[derive(Debug, Default)]
@@ -48,6 +48,15 @@ impl UnwindTable {
         let index = index.filter(|index| index.table().is_some());
         let ranges = if index.is_none() { all_ranges(&frames, &bases) } else { Vec::new() };
         Self { bases, frames: Some(frames), index, ranges }
+    }
+
+    /// All entries, and what their addresses are relative to.
+    pub(super) fn frames(&self) -> Option<(&EhFrame<Reader>, &BaseAddresses)> {
+        Some((self.frames.as_ref()?, &self.bases))
+    }
+
+    pub(super) fn index(&self) -> Option<&ParsedEhFrameHdr<Reader>> {
+        self.index.as_ref()
     }
 
     /// The entry that covers an address: its first address, and the first one after it.

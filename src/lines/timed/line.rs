@@ -1,6 +1,7 @@
 //! A line that clock samples show to be contended.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use rustc_hash::FxHashMap;
 
@@ -127,6 +128,8 @@ pub struct TimedLine {
     pub rests_on_paths: bool,
     /// Who does what where: by offset, then the busiest first.
     pub sites: Vec<TimedSite>,
+    /// From its first touch to behind its last.
+    pub touched: Range<Time>,
     /// What debug registers have seen of it.
     watched: Option<WatchedLine>,
     /// What that comes to.
@@ -199,6 +202,7 @@ impl TimedLine {
             near_weight: 0.0,
             rests_on_paths,
             sites: Vec::new(),
+            touched: first.time..Time(touches.last()?.time.0.saturating_add(1)),
             watched: None,
             watch_outcome: WatchOutcome::Undecided,
             words: line_size.bytes() / 8,
@@ -291,6 +295,22 @@ impl TimedLine {
             words,
             line_words: self.words,
         }
+    }
+
+    /// When it was contended, or, where it never was, when it was touched: windows that follow each
+    /// other in one piece, and no time before its first touch or after its last.
+    pub fn contended_times(&self) -> Vec<Range<Time>> {
+        let start = |number: u64| Time(number.saturating_mul(WINDOW_NS));
+        let windows = &self.meetings.contended;
+        let pieces = windows.chunk_by(|a, b| a.number.saturating_add(1) == b.number);
+        let times: Vec<Range<Time>> = pieces
+            .filter_map(|piece| Some((piece.first()?.number, piece.last()?.number)))
+            .map(|(first, last)| {
+                let (from, to) = (start(first), start(last.saturating_add(1)));
+                from.max(self.touched.start)..to.min(self.touched.end)
+            })
+            .collect();
+        if times.is_empty() { vec![self.touched.clone()] } else { times }
     }
 
     fn is_mostly_in_turns(&self) -> bool {

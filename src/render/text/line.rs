@@ -6,6 +6,7 @@ use comfy_table::{ColumnConstraint, Table, Width};
 
 use super::TextStyle;
 use super::answer::{gain_sentence, sentence, watched_sentence};
+use super::heap::show_objects;
 use super::layout::{WIDTH, align_right, new_table, painted, wrapped, write_table};
 use crate::render::clean::{clean, keep_end, keep_start};
 use crate::render::grouped;
@@ -22,6 +23,7 @@ pub(super) fn show_line(line: &Line, style: &TextStyle, out: &mut dyn Write) -> 
             writeln!(out, "   {part}")?;
         }
     }
+    show_objects(line, style, out)?;
     show_accesses(line, style, out)?;
     for advice in &line.advice {
         let text = wrapped(&clean(&format!("to do: {}", advice.text)), WIDTH - 3);
@@ -63,7 +65,7 @@ pub(in crate::render) fn line_title(line: &Line) -> String {
 fn place(objects: &[Object]) -> String {
     /// More names would fill the line.
     const NAMED: usize = 2;
-    let named: Vec<String> = objects
+    let mut named: Vec<String> = objects
         .iter()
         .filter(|object| object.base.is_some())
         .map(|object| {
@@ -75,6 +77,8 @@ fn place(objects: &[Object]) -> String {
             }
         })
         .collect();
+    // Objects without a name are told apart below.
+    named.dedup();
     if !named.is_empty() {
         let hidden = named.len().saturating_sub(NAMED);
         let told = named.into_iter().take(NAMED).collect::<Vec<_>>().join(", ");

@@ -2,6 +2,7 @@
 
 mod answer;
 mod groups;
+mod heap;
 mod layout;
 mod line;
 mod watch;

@@ -158,6 +158,7 @@ fn follow(
     }
     Ok(Recorded {
         watched: None,
+        heap: None,
         samples: observer.samples,
         dropped: observer.dropped,
         lost: observer.lost,
