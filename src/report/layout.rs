@@ -44,6 +44,9 @@ pub struct Layout {
     /// Where it starts in the outermost layout, bytes.
     #[serde(skip_serializing_if = "is_zero")]
     pub start: u64,
+    /// How many bytes at its start belong to something else: the discriminant before a variant.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub taken: u64,
     /// How many bytes it takes.
     pub size: u64,
     /// Its alignment, bytes: as stated, else as its members demand.
@@ -200,6 +203,12 @@ impl Layout {
         } else {
             members.sort_by_key(|member| member.role != LayoutRole::Discriminant);
         }
+        let discriminant = members.first().filter(|one| one.role == LayoutRole::Discriminant);
+        let taken = discriminant.and_then(|one| one.offset).filter(|&at| at == base);
+        let taken = taken.and_then(|_| Some(discriminant?.size)).unwrap_or(0);
+        for inner in members.iter_mut().filter_map(|member| member.inner.as_mut()) {
+            inner.taken = taken;
+        }
         let declared = of.declared_at();
         Some(Self {
             kind,
@@ -208,6 +217,7 @@ impl Layout {
             language: of.language().to_string(),
             declared_at: declared.map(|at| format!("{}:{}", at.file, at.line)),
             start: base,
+            taken: 0,
             size: of.size().unwrap_or(0),
             alignment: of.alignment(),
             stated_alignment: of.stated_alignment(),
@@ -261,7 +271,7 @@ impl Layout {
         }
         let base = self.start;
         // Where the members so far end, and where the storage unit of the last bit-field does.
-        let (mut end, mut storage_end) = (0_u64, 0_u64);
+        let (mut end, mut storage_end) = (self.taken.saturating_mul(8), 0_u64);
         let mut virtual_bases = 0;
         for (index, member) in self.members.iter().enumerate() {
             let Some(offset) = member.offset else {

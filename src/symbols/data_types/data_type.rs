@@ -89,7 +89,7 @@ pub struct Member {
     /// Bytes from the start of the object; none where only the running program knows it. For a
     /// bit-field, where its storage unit starts.
     pub offset: Option<u64>,
-    /// How many bytes it takes, 0 for an open array. For a bit-field, the size of its storage unit.
+    /// How many bytes it takes, 0 for an open array and a class without data. For a bit-field, the size of its storage unit.
     pub size: u64,
     /// The bits, if it is a bit-field.
     pub bits: Option<BitRange>,
@@ -139,7 +139,7 @@ impl DataType {
             gimli::DW_TAG_union_type => TypeKind::Union,
             gimli::DW_TAG_enumeration_type => TypeKind::Enum,
             gimli::DW_TAG_array_type => TypeKind::Array,
-            gimli::DW_TAG_pointer_type | gimli::DW_TAG_ptr_to_member_type => TypeKind::Pointer,
+            gimli::DW_TAG_pointer_type => TypeKind::Pointer,
             gimli::DW_TAG_reference_type | gimli::DW_TAG_rvalue_reference_type => {
                 TypeKind::Reference
             }
@@ -190,6 +190,7 @@ impl DataType {
             gimli::DW_TAG_rvalue_reference_type if name.is_none() => {
                 built(format!("{} &&", target()))
             }
+            gimli::DW_TAG_ptr_to_member_type => built(format!("{} ::*", target())),
             gimli::DW_TAG_const_type => built(qualify("const", target())),
             gimli::DW_TAG_volatile_type => built(qualify("volatile", target())),
             gimli::DW_TAG_atomic_type => built(format!("_Atomic {}", target())),
@@ -304,9 +305,28 @@ impl DataType {
                 unit.map_or(8, |unit| u64::from(unit.encoding().address_size))
             })),
             TypeKind::Function => None,
+            _ if self.tag() == gimli::DW_TAG_ptr_to_member_type => self.member_pointer_size(),
             _ if self.shape.is_declaration => None,
             _ => self.shape.size,
         }
+    }
+
+    /// The Itanium C++ ABI has an offset for a data member, and a pair for a function.
+    fn member_pointer_size(&self) -> Option<u64> {
+        let of_function = self.target().is_some_and(|t| t.stripped().kind() == TypeKind::Function);
+        self.shape.size.or(Some(if of_function { 16 } else { 8 }))
+    }
+
+    /// Whether it is a C++ class without data, whose one byte is there for its address alone.
+    fn is_empty_class(&self, depth: usize) -> bool {
+        depth < MAX_DEPTH
+            && self.shape.size == Some(1)
+            && self.kind() == TypeKind::Struct
+            && self.language() == Language::Cpp
+            && self.shape.members.iter().all(|member| {
+                let of = member.target.and_then(|id| self.of(id));
+                of.is_some_and(|of| of.stripped().is_empty_class(depth + 1))
+            })
     }
 
     /// The alignment of its objects, bytes: as stated, else as its parts demand.
@@ -435,7 +455,10 @@ impl DataType {
 
     fn member(&self, raw: &RawMember) -> Option<Member> {
         let data_type = self.of(raw.target?)?;
-        let size = data_type.size().unwrap_or(0);
+        let size = match data_type.size() {
+            Some(1) if data_type.stripped().is_empty_class(0) => 0,
+            size => size.unwrap_or(0),
+        };
         let (offset, size, bits) = match (raw.bit_size, raw.offset) {
             (Some(bits), Some(location)) => bit_field(raw, location, bits, size)?,
             _ => (raw.offset, size, None),

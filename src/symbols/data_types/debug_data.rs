@@ -137,10 +137,26 @@ impl DebugData {
     }
 
     /// The units of the supplementary file.
-    pub(super) fn shared_units(&self) -> Option<Vec<(u32, u32)>> {
-        let number = self.supplementary?;
-        let count = self.file(number)?.units.len();
-        Some((0..count as u32).map(|unit| (number, unit)).collect())
+    pub(super) fn shared_units(&self) -> Vec<(u32, u32)> {
+        let number = self.supplementary.unwrap_or(u32::MAX);
+        let count = self.file(number).map_or(0, |file| file.units.len());
+        (0..count as u32).map(|unit| (number, unit)).collect()
+    }
+
+    /// The type units of a package.
+    pub(super) fn packaged_units(&self) -> Vec<(u32, u32)> {
+        let Some(main) = self.file(0) else { return Vec::new() };
+        let mut units = Vec::new();
+        for dwarf in self.split.packaged_types(&main.dwarf) {
+            let file = DebugFile::new(Arc::new(dwarf), None);
+            let Some(&signature) = file.signatures().keys().next() else { continue };
+            let lock = || self.packaged_types.lock().unwrap_or_else(PoisonError::into_inner);
+            let known = lock().get(&signature).copied().flatten();
+            let number = known.or_else(|| self.add_file(file));
+            lock().insert(signature, number);
+            units.extend(number.map(|number| (number, 0)));
+        }
+        units
     }
 
     /// The file with the entries of a unit that only stands for them.

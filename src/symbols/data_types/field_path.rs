@@ -201,6 +201,12 @@ impl Search {
                 hole.1 = hole.1.min(start);
             }
         }
+        // Members may lie in the padding at the end of a base class.
+        if touched.len() > 1 {
+            touched.retain(|(member, start, _)| {
+                member.role != MemberRole::Base || !self.is_padding(member, *start, depth)
+            });
+        }
         let variants = |role| matches!(role, MemberRole::Variant | MemberRole::Discriminant);
         if touched.iter().any(|(member, ..)| variants(member.role)) {
             let members = touched.into_iter().map(|(member, ..)| member).collect();
@@ -255,6 +261,12 @@ impl Search {
             },
             extent: FieldExtent::Several(names(&at.path)),
         }
+    }
+
+    fn is_padding(&mut self, member: &Member, start: u64, depth: usize) -> bool {
+        let at = Position { path: String::new(), base: start };
+        let found = self.descend(&member.data_type, at, depth + 1);
+        found.extent == FieldExtent::Padding
     }
 
     /// The bytes belong to one of several members, and nothing says to which.

@@ -12,6 +12,9 @@ use super::debug_data::load_split;
 use crate::symbols::image::Image;
 use crate::symbols::vetting::Section;
 
+/// How many type units of a package are looked at.
+const MAX_PACKAGED_TYPES: u32 = 1 << 18;
+
 /// Where the split files of one image are looked for.
 pub(super) struct Split {
     /// Paths of the image and of its debug file: a package stands beside them with `.dwp` at the end.
@@ -64,6 +67,17 @@ impl Split {
         signature: gimli::DebugTypeSignature,
     ) -> Option<gimli::Dwarf<Section>> {
         self.package()?.find_tu(signature, main).ok()?
+    }
+
+    /// The sections of all type units that a package holds, one set for each.
+    pub(super) fn packaged_types(
+        &self,
+        main: &gimli::Dwarf<Section>,
+    ) -> impl Iterator<Item = gimli::Dwarf<Section>> {
+        let package = self.package();
+        let rows = package.map_or(0, |package| package.tu_index.unit_count());
+        (1..=rows.min(MAX_PACKAGED_TYPES))
+            .filter_map(move |row| package?.tu_sections(row, main).ok())
     }
 
     fn package(&self) -> Option<&gimli::DwarfPackage<Section>> {

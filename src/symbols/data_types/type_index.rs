@@ -30,14 +30,11 @@ impl TypeIndex {
     /// Walks all units once.
     pub(super) fn of(data: &DebugData) -> Self {
         let mut index = Self::default();
-        for (file, unit) in data.all_units() {
+        // Types that several debug files share, or that were packed by themselves, are in no unit of
+        // the image.
+        let units = [data.all_units(), data.packaged_units(), data.shared_units()];
+        for (file, unit) in units.into_iter().flatten() {
             index.add_unit(data, file, unit);
-        }
-        // Types that several debug files share are defined in none of them.
-        if let Some(shared) = data.shared_units() {
-            for (file, unit) in shared {
-                index.add_unit(data, file, unit);
-            }
         }
         index
     }

@@ -37,9 +37,9 @@ fn scope_of(data: &DebugData, place: &Place, depth: usize) -> String {
     let mut parts: Vec<String> = Vec::new();
     for offset in scopes.around(gimli::UnitOffset(place.id.offset)) {
         let Ok(entry) = unit.entry(offset) else { continue };
-        let specified = entry
-            .attr_value(gimli::DW_AT_specification)
-            .or_else(|| entry.attr_value(gimli::DW_AT_abstract_origin));
+        let elsewhere =
+            [gimli::DW_AT_specification, gimli::DW_AT_abstract_origin, gimli::DW_AT_signature];
+        let specified = elsewhere.into_iter().find_map(|name| entry.attr_value(name));
         if let Some(value) = specified
             && let Some(id) = data.refers_to(place, value)
         {
