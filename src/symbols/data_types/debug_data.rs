@@ -209,7 +209,7 @@ impl DebugData {
         let number = match known {
             Some(number) => number?,
             None => {
-                let skeleton = from.file.skeleton.and_then(|number| Some((&*main, number)));
+                let skeleton = from.file.skeleton.map(|number| (&*main, number));
                 let found = self.split.find_type(&main.dwarf, wanted);
                 let number = found
                     .and_then(|dwarf| self.add_file(DebugFile::new(Arc::new(dwarf), skeleton)));

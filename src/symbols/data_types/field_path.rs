@@ -94,8 +94,7 @@ impl DataType {
     /// Whether the last member is an array without a stated end.
     fn ends_open(&self) -> bool {
         let stripped = self.stripped();
-        stripped.kind() == TypeKind::Struct
-            && stripped.members().last().is_some_and(|member| is_open(member))
+        stripped.kind() == TypeKind::Struct && stripped.members().last().is_some_and(is_open)
     }
 }
 

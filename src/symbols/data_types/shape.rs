@@ -103,11 +103,10 @@ impl Shape {
                     self.members.extend(RawMember::read(data, place, entry));
                 }
                 gimli::DW_TAG_subrange_type | gimli::DW_TAG_enumeration_type
-                    if self.tag == gimli::DW_TAG_array_type =>
+                    if self.tag == gimli::DW_TAG_array_type
+                        && self.dimensions.len() < MAX_DIMENSIONS =>
                 {
-                    if self.dimensions.len() < MAX_DIMENSIONS {
-                        self.dimensions.push(count(entry));
-                    }
+                    self.dimensions.push(count(entry));
                 }
                 gimli::DW_TAG_template_type_parameter => {
                     let target = entry.attr_value(gimli::DW_AT_type);
