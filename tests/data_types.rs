@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use hitm::render::LayoutStyle;
+use hitm::report::Layout;
 use hitm::symbols::{
     DataVariable, FieldExtent, ImageAddress, ImageId, Language, SymbolOptions, Symbolizer,
 };
@@ -326,5 +328,78 @@ fn variables_and_fields_of_a_rust_program() {
         if let Some(mut built) = build(directory.path(), "program.rs", RUST_PROGRAM, flags) {
             check_rust(&mut built);
         }
+    }
+}
+
+/// All questions about an image, and how many variables with a type were found.
+fn ask_everything(path: &Path) -> usize {
+    let mut built = open(path);
+    let (symbolizer, image) = (&mut built.symbolizer, built.image);
+    let mut found = symbolizer.variables_in(image, ImageAddress(0x3000)..ImageAddress(0x6000));
+    found.extend((0..64).step_by(8).filter_map(|at| symbolizer.thread_local_at(image, at)));
+    let mut types: Vec<_> = found.iter().filter_map(|one| one.data_type.clone()).collect();
+    let typed = types.len();
+    for name in ["slot", "struct counters", "union either", "open", "flags", "Derived", "mutex"] {
+        types.extend(symbolizer.types_named(image, name));
+    }
+    for of in types {
+        let (_, _, _) = (of.name(), of.alignment(), of.declared_at());
+        for at in (0..320).step_by(7) {
+            let _ = of.path_at(at, 1 + at % 16);
+            assert!(of.fields_in(at, at + 64).len() <= 256);
+        }
+        let _ = (of.path_at(u64::MAX, u64::MAX), of.fields_in(0, u64::MAX));
+        if let Some(layout) = Layout::of(&of, true) {
+            let _ = hitm::render::layout(&layout, &LayoutStyle::default(), None);
+        }
+    }
+    for (_, problem) in symbolizer.problems() {
+        assert!(problem.to_string().ends_with('.'), "{problem}");
+    }
+    typed
+}
+
+#[test]
+fn damaged_debug_information_never_panics() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let sources = [
+        ("c4.c", C_PROGRAM, "-gdwarf-4"),
+        ("c5.c", C_PROGRAM, "-gdwarf-5"),
+        ("t4.cc", CPP_PROGRAM, "-fdebug-types-section"),
+    ];
+    for (name, text, flag) in sources {
+        let Some(built) = build(directory.path(), name, text, &[flag]) else { return };
+        let original = std::fs::read(&built.path).expect("read");
+        let parsed = object::File::parse(&*original).expect("an image");
+        use object::ObjectSection;
+        let sections: Vec<(usize, usize)> = parsed
+            .sections()
+            .filter(|section| section.name().is_ok_and(|name| name.starts_with(".debug")))
+            .filter_map(|section| section.file_range())
+            .map(|(offset, size)| (offset as usize, size as usize))
+            .collect();
+        let info = sections.iter().max_by_key(|(_, size)| *size).copied().expect("a section");
+        // A small generator with a fixed seed: a failure can be repeated.
+        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut random = move |below: usize| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state % below as u64) as usize
+        };
+        let path = directory.path().join("damaged");
+        let mut typed = 0;
+        for round in 0..100 {
+            let mut bytes = original.clone();
+            let (start, size) =
+                if round % 2 == 0 { info } else { sections[random(sections.len())] };
+            for _ in 0..=random(12) {
+                bytes[start + random(size)] = random(256) as u8;
+            }
+            std::fs::write(&path, &bytes).expect("written");
+            typed += usize::from(ask_everything(&path) > 0);
+            std::fs::remove_file(&path).expect("removed");
+        }
+        assert!(typed > 30, "only {typed} of 100 got past the damage");
     }
 }

@@ -164,7 +164,7 @@ impl Page<'_> {
             0 => String::new(),
             since => format!(" was {since} bytes ago"),
         };
-        let bytes = (line * size).saturating_sub(self.style.start_in_line);
+        let bytes = line.saturating_mul(size).saturating_sub(self.style.start_in_line);
         self.push(
             depth,
             &format!("/* --- cacheline {line} boundary ({bytes} bytes){since} --- */"),
@@ -223,7 +223,7 @@ impl Page<'_> {
             return String::new();
         };
         let (start, size) = match member.bits {
-            Some(bits) => (start + bits.start / 8, bits.size.div_ceil(8)),
+            Some(bits) => (start.saturating_add(bits.start / 8), bits.size.div_ceil(8)),
             None => (start, member.size),
         };
         let end = start.saturating_add(size);

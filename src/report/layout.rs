@@ -9,7 +9,7 @@ use crate::symbols::{DataType, Member, MemberRole, TypeKind};
 const MAX_DEPTH: usize = 16;
 
 /// How many members one layout has, those of nested types among them.
-const MAX_MEMBERS: usize = 1 << 16;
+const MAX_MEMBERS: usize = 1 << 18;
 
 /// How the members of a layout lie to each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -245,19 +245,19 @@ impl Layout {
         let mut sums = LayoutSums { members: self.members.len(), ..LayoutSums::default() };
         for member in &self.members {
             match member.bits {
-                Some(bits) => sums.member_bits += bits.size,
+                Some(bits) => sums.member_bits = sums.member_bits.saturating_add(bits.size),
                 None => sums.member_bytes = sums.member_bytes.saturating_add(member.size),
             }
             if member.inner_padding > 0 {
                 sums.paddings += 1;
-                sums.padding_bytes += member.inner_padding;
+                sums.padding_bytes = sums.padding_bytes.saturating_add(member.inner_padding);
             }
         }
         for hole in holes {
             sums.holes += usize::from(hole.bytes > 0);
-            sums.hole_bytes += hole.bytes;
+            sums.hole_bytes = sums.hole_bytes.saturating_add(hole.bytes);
             sums.bit_holes += usize::from(hole.bits > 0);
-            sums.hole_bits += hole.bits;
+            sums.hole_bits = sums.hole_bits.saturating_add(hole.bits);
         }
         (sums.bit_padding, sums.padding) = (bit_padding, padding);
         sums
@@ -275,7 +275,7 @@ impl Layout {
         let mut virtual_bases = 0;
         for (index, member) in self.members.iter().enumerate() {
             let Some(offset) = member.offset else {
-                virtual_bases += member.size;
+                virtual_bases = member.size.saturating_add(virtual_bases);
                 continue;
             };
             let offset = offset.saturating_sub(base);
@@ -286,13 +286,14 @@ impl Layout {
             if member.role == LayoutRole::Base
                 && self.members.get(index + 1).is_some_and(|next| {
                     next.offset.is_some_and(|next| {
-                        next > offset + base && next < offset + base + member.size
+                        let next = next.saturating_sub(base);
+                        next > offset && next < offset.saturating_add(member.size)
                     })
                 })
             {
                 // The next member lies in the padding of the base class.
                 let next = self.members.get(index + 1).and_then(|next| next.offset);
-                end = end.max(next.unwrap_or(0).saturating_sub(base) * 8);
+                end = end.max(next.unwrap_or(0).saturating_sub(base).saturating_mul(8));
                 continue;
             }
             if start > end {
@@ -300,7 +301,7 @@ impl Layout {
                 holes.push(Hole { before: index, bits, bytes });
             }
             if member.bits.is_some() {
-                storage_end = (offset + member.size).saturating_mul(8);
+                storage_end = offset.saturating_add(member.size).saturating_mul(8);
             } else if size > 0 {
                 storage_end = 0;
             }
@@ -342,27 +343,27 @@ impl LayoutMember {
                 size: bits.size,
             }),
             stated_alignment: member.stated_alignment,
-            inner_padding: inner_padding(&inner_type, inner.as_ref(), depth),
+            inner_padding: inner_padding(&inner_type, inner.as_ref(), depth, room),
             inner: inner.map(Box::new),
         }
     }
 }
 
 /// The padding at the end of a member's own type, or of the last one of its elements.
-fn inner_padding(of: &DataType, inner: Option<&Layout>, depth: usize) -> u64 {
+fn inner_padding(of: &DataType, inner: Option<&Layout>, depth: usize, room: &mut usize) -> u64 {
     if let Some(inner) = inner {
         return inner.sums().padding;
     }
     if of.kind() != TypeKind::Struct || depth > 0 {
         return 0;
     }
-    let mut room = MAX_MEMBERS;
-    let layout = Layout::within(of, None, 0, false, 1, &mut room);
+    let layout = Layout::within(of, None, 0, false, 1, room);
     layout.map_or(0, |layout| layout.sums().padding)
 }
 
 /// What is between two bits: bits in the storage unit of the bit-field before, then bytes.
 fn split(end: u64, start: u64, storage_end: u64) -> (u64, u64) {
-    let unit = storage_end.clamp(end, start).max(end.next_multiple_of(8).min(start));
+    let whole = end.checked_next_multiple_of(8).unwrap_or(u64::MAX).min(start);
+    let unit = storage_end.clamp(end, start).max(whole);
     (unit - end, (start - unit) / 8)
 }

@@ -12,6 +12,15 @@ use super::type_reader::TypeReader;
 /// How deep types of types are followed: pointers to arrays of typedefs and so on.
 const MAX_DEPTH: usize = 32;
 
+/// How much deeper the arguments of a template count than what they are arguments of.
+const ARGUMENT_DEPTH: usize = 8;
+
+/// How many arguments of a template are named.
+const MAX_ARGUMENTS: usize = 8;
+
+/// How many parts of a class are asked whether it has any data.
+const MAX_EMPTY_PARTS: usize = 256;
+
 /// What a type is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -163,7 +172,12 @@ impl DataType {
     /// Its qualified name without a keyword such as `struct`; none for types that have no name.
     #[must_use]
     pub fn plain_name(&self) -> Option<String> {
-        qualified(&self.reader.data, self.shape.id, 0).map(|name| self.with_arguments(name))
+        self.plain_name_within(0)
+    }
+
+    fn plain_name_within(&self, depth: usize) -> Option<String> {
+        let name = qualified(&self.reader.data, self.shape.id, 0)?;
+        Some(self.with_arguments(name, depth))
     }
 
     fn name_within(&self, depth: usize) -> String {
@@ -176,7 +190,7 @@ impl DataType {
         };
         // Rust names its pointers, slices and arrays itself.
         let named = self.shape.name.is_some() || !self.is_built();
-        let name = if named && self.dimension == 0 { self.plain_name() } else { None };
+        let name = if named && self.dimension == 0 { self.plain_name_within(depth) } else { None };
         let built = |text: String| if text.len() > MAX_NAME { "...".to_owned() } else { text };
         match self.tag() {
             gimli::DW_TAG_pointer_type if name.is_none() => {
@@ -255,13 +269,20 @@ impl DataType {
     }
 
     /// Names without the arguments of their template get them.
-    fn with_arguments(&self, name: String) -> String {
+    fn with_arguments(&self, name: String, depth: usize) -> String {
         let language = self.language();
         if self.shape.arguments.is_empty() || language != Language::Cpp || name.ends_with('>') {
             return name;
         }
-        let of = |&id: &EntryId| self.of(id).map_or_else(|| "?".to_owned(), |t| t.name_within(8));
-        let arguments: Vec<String> = self.shape.arguments.iter().take(16).map(of).collect();
+        // Arguments have arguments, and a damaged one has itself.
+        if depth + ARGUMENT_DEPTH > MAX_DEPTH {
+            return format!("{name}<...>");
+        }
+        let of = |&id: &EntryId| {
+            self.of(id).map_or_else(|| "?".to_owned(), |t| t.name_within(depth + ARGUMENT_DEPTH))
+        };
+        let arguments: Vec<String> =
+            self.shape.arguments.iter().take(MAX_ARGUMENTS).map(of).collect();
         format!("{name}<{}>", arguments.join(", "))
     }
 
@@ -318,14 +339,16 @@ impl DataType {
     }
 
     /// Whether it is a C++ class without data, whose one byte is there for its address alone.
-    fn is_empty_class(&self, depth: usize) -> bool {
+    fn is_empty_class(&self, depth: usize, budget: &mut usize) -> bool {
+        *budget = budget.saturating_sub(1);
         depth < MAX_DEPTH
+            && *budget > 0
             && self.shape.size == Some(1)
             && self.kind() == TypeKind::Struct
             && self.language() == Language::Cpp
             && self.shape.members.iter().all(|member| {
                 let of = member.target.and_then(|id| self.of(id));
-                of.is_some_and(|of| of.stripped().is_empty_class(depth + 1))
+                of.is_some_and(|of| of.stripped().is_empty_class(depth + 1, budget))
             })
     }
 
@@ -456,7 +479,7 @@ impl DataType {
     fn member(&self, raw: &RawMember) -> Option<Member> {
         let data_type = self.of(raw.target?)?;
         let size = match data_type.size() {
-            Some(1) if data_type.stripped().is_empty_class(0) => 0,
+            Some(1) if data_type.stripped().is_empty_class(0, &mut { MAX_EMPTY_PARTS }) => 0,
             size => size.unwrap_or(0),
         };
         let (offset, size, bits) = match (raw.bit_size, raw.offset) {
@@ -537,7 +560,7 @@ fn bit_field(
     let unit = storage * 8;
     let mut offset = start / unit * storage;
     // Packed fields may lie across two units of their type.
-    if start.checked_add(bits)? > (offset + storage) * 8 {
+    if start.checked_add(bits)? > (offset.saturating_add(storage)).saturating_mul(8) {
         offset = start / 8;
     }
     Some((Some(offset), storage, Some(BitRange { start, size: bits })))
