@@ -40,7 +40,7 @@ pub use address::{FileOffset, ImageAddress};
 pub use build_id::{BuildId, build_id_of_file};
 pub use data_types::{
     BitRange, DataType, DataVariable, DeclaredAt, Field, FieldAt, FieldExtent, Language, Member,
-    MemberRole, TypeKind,
+    MemberRole, RegisterValue, TypeKind, ValuePlace,
 };
 pub use demangle::{DemangleStyle, demangle, demangle_with};
 pub use error::{ImageProblem, KernelSymbolsError, ParseBuildIdError, PerfMapError};

@@ -4,7 +4,9 @@ use std::cell::{OnceCell, RefCell};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::data_types::{DataVariable, DebugData, TypeReader, VariableIndex};
+use super::data_types::{
+    DataVariable, DebugData, Functions, RegisterValue, TypeReader, VariableIndex, register_values,
+};
 use super::debug_lines::{DebugFrame, DebugLines};
 use super::demangle::{DemangleStyle, demangle_with};
 use super::error::ImageProblem;
@@ -31,6 +33,7 @@ pub(super) struct ResolvedImage {
     unwind: OnceCell<UnwindTable>,
     types: OnceCell<Option<Arc<TypeReader>>>,
     variables: OnceCell<VariableIndex>,
+    functions: OnceCell<Functions>,
     problems: RefCell<Vec<Arc<ImageProblem>>>,
 }
 
@@ -73,6 +76,7 @@ impl ResolvedImage {
             unwind: OnceCell::new(),
             types: OnceCell::new(),
             variables: OnceCell::new(),
+            functions: OnceCell::new(),
             problems: RefCell::default(),
         }
     }
@@ -186,6 +190,14 @@ impl ResolvedImage {
             .variables
             .get_or_init(|| VariableIndex::of(types, self.image.thread_local_range()));
         index.within(types, (from, to), thread_local, self.style)
+    }
+
+    /// The variables that registers lead to at an address of the code.
+    pub(super) fn register_values(&self, address: ImageAddress) -> Vec<RegisterValue> {
+        let Some(types) = self.types() else { return Vec::new() };
+        let functions = self.functions.get_or_init(|| Functions::of(types.debug_data()));
+        let unwind = self.unwind.get_or_init(|| UnwindTable::of(&self.image));
+        register_values(types, functions, address, unwind.canonical_frame(address))
     }
 
     /// The reader of types, made at the first need.

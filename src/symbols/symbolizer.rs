@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::data_types::{DataType, DataVariable};
+use super::data_types::{DataType, DataVariable, RegisterValue};
 use super::demangle::DemangleStyle;
 use super::error::ImageProblem;
 use super::function_bytes::FunctionBytes;
@@ -183,6 +183,30 @@ impl Symbolizer {
     /// The thread-local variable at an offset of an image's block of thread-local memory.
     pub fn thread_local_at(&mut self, image: ImageId, offset: u64) -> Option<DataVariable> {
         self.entries.get(image.0)?.outcome.as_ref().ok()?.thread_local_at(offset)
+    }
+
+    /// The variables and parameters that registers lead to at an address of the code, those of
+    /// inlined functions among them.
+    pub fn register_values(&mut self, image: ImageId, code: ImageAddress) -> Vec<RegisterValue> {
+        match self.entries.get(image.0).map(|entry| &entry.outcome) {
+            Some(Ok(resolved)) => resolved.register_values(code),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The variables and parameters that one register leads to at an address of the code, by the
+    /// DWARF number of the register (System V ABI, AMD64 supplement, figure 3.36): certain ones first,
+    /// and of those the ones of the innermost function.
+    pub fn value_in_register(
+        &mut self,
+        image: ImageId,
+        code: ImageAddress,
+        register: u16,
+    ) -> Vec<RegisterValue> {
+        let mut values = self.register_values(image, code);
+        values.retain(|value| value.register == register);
+        values.sort_by_key(|value| (!value.certain, std::cmp::Reverse(value.inlined)));
+        values
     }
 
     /// The types of an image that a name may stand for, each layout once: `struct foo`, `foo`,

@@ -74,6 +74,28 @@ impl UnwindTable {
     }
 }
 
+/// What the canonical frame address is made of, from the tables of the image.
+impl UnwindTable {
+    /// The DWARF number of the register, and the bytes to add to it, that make the canonical frame
+    /// address at an address of the code.
+    pub(super) fn canonical_frame(&self, address: ImageAddress) -> Option<(u16, i64)> {
+        let frames = self.frames.as_ref()?;
+        let mut context = gimli::UnwindContext::new();
+        let get = EhFrame::cie_from_offset;
+        let row = match &self.index {
+            Some(index) => {
+                let table = index.table()?;
+                table.unwind_info_for_address(frames, &self.bases, &mut context, address.0, get)
+            }
+            None => frames.unwind_info_for_address(&self.bases, &mut context, address.0, get),
+        };
+        match row.ok()?.cfa() {
+            gimli::CfaRule::RegisterAndOffset { register, offset } => Some((register.0, *offset)),
+            gimli::CfaRule::Expression(_) => None,
+        }
+    }
+}
+
 /// Entries of signal trampolines begin one byte early, so that an unwinder that looks at the byte before a
 /// return address finds them (glibc's `__restore_rt`).
 fn range_of(entry: &gimli::FrameDescriptionEntry<Reader>) -> Option<(u64, u64)> {

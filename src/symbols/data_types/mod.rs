@@ -11,7 +11,10 @@
 mod data_type;
 mod debug_data;
 mod field_path;
+mod functions;
 mod language;
+mod location_expression;
+mod register_value;
 mod scopes;
 mod shape;
 mod split;
@@ -25,8 +28,11 @@ mod wrappers;
 pub use data_type::{BitRange, DataType, DeclaredAt, Member, MemberRole, TypeKind};
 pub use field_path::{Field, FieldAt, FieldExtent};
 pub use language::Language;
+pub use register_value::{RegisterValue, ValuePlace};
 pub use variable::DataVariable;
 
 pub(super) use debug_data::DebugData;
+pub(super) use functions::Functions;
+pub(super) use register_value::register_values;
 pub(super) use type_reader::TypeReader;
 pub(super) use variable_index::VariableIndex;
