@@ -353,6 +353,10 @@ fn ask_everything(path: &Path) -> usize {
             let _ = hitm::render::layout(&layout, &LayoutStyle::default(), None);
         }
     }
+    for at in (0x1000..0x1600).step_by(5) {
+        let values = symbolizer.register_values(image, ImageAddress(at));
+        assert!(values.len() <= 4096);
+    }
     for (_, problem) in symbolizer.problems() {
         assert!(problem.to_string().ends_with('.'), "{problem}");
     }

@@ -221,6 +221,54 @@ fn ask(path: &Path) -> (usize, usize) {
     (accesses.len(), answered)
 }
 
+/// Without optimisation every variable is in memory, and each base register was loaded from it by the
+/// instruction before. The variable of that load must be the pointer; returns how many were.
+fn ask_about_loads(path: &Path) -> usize {
+    let mut symbolizer = Symbolizer::new(SymbolOptions::default());
+    let image = symbolizer.image(path, None);
+    let accesses = accesses(path);
+    let mut answered = 0;
+    for (at, register, field, text) in &accesses {
+        let Some((load, from, displacement)) = load_before(path, *at, *register) else { continue };
+        let found = symbolizer.variable_at_operand(image, ImageAddress(load), from, displacement);
+        let (value, offset) = found.unwrap_or_else(|| panic!("nothing at {load:#x}: {text}"));
+        assert_eq!(offset, 0, "{value:?}");
+        assert_eq!(points_to(&value).as_deref(), Some(FIELDS[*field].0), "{value:?}");
+        answered += 1;
+    }
+    answered
+}
+
+/// The instruction right before one, if it loads a register from the frame.
+fn load_before(path: &Path, at: u64, register: u16) -> Option<(u64, u16, i64)> {
+    let bytes = std::fs::read(path).expect("read");
+    let file = object::File::parse(&*bytes).expect("an image");
+    let text = file.section_by_name(".text").expect("code");
+    let code = text.data().expect("its bytes");
+    let mut decoder = Decoder::with_ip(64, code, text.address(), DecoderOptions::NONE);
+    let mut before = Instruction::default();
+    for instruction in decoder.iter() {
+        if instruction.ip() == at {
+            break;
+        }
+        before = instruction;
+    }
+    let is_load = before.code() == iced_x86::Code::Mov_r64_rm64
+        && number(before.op0_register()) == Some(register)
+        && before.memory_base() == Register::RBP;
+    is_load.then(|| (before.ip(), 6, before.memory_displacement64().cast_signed()))
+}
+
+#[test]
+fn pointers_in_the_frame_are_found_by_their_loads() {
+    let directory = tempfile::tempdir().expect("a directory");
+    for flags in [&["-O0"][..], &["-O0", "-gdwarf-4"]] {
+        let Some(path) = compile(directory.path(), "program.c", C_PROGRAM, flags) else { return };
+        let answered = ask_about_loads(&path);
+        assert!(answered >= 10, "only {answered}");
+    }
+}
+
 /// Accesses, and how many of ten must be answered for certain; the others have no variable there.
 fn check(name: &str, text: &str, forms: &[&[&str]], at_least: usize) {
     let directory = tempfile::tempdir().expect("a directory");

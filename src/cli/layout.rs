@@ -59,7 +59,6 @@ pub fn run(arguments: &LayoutArguments) -> anyhow::Result<()> {
     let image = symbolizer.image(&path, None);
     let name = &arguments.type_name;
     let types = symbolizer.types_named(image, name);
-    let problems = symbolizer.problems();
     let layouts: Vec<(&DataType, Layout)> =
         types.iter().filter_map(|one| Some((one, Layout::of(one, arguments.expand)?))).collect();
     let line_size = arguments.line_size.parse().unwrap_or(64);
@@ -85,7 +84,7 @@ pub fn run(arguments: &LayoutArguments) -> anyhow::Result<()> {
             write_out(None, &out)
         }
         [] => {
-            if let Some((_, problem)) = problems.first() {
+            if let Some((_, problem)) = symbolizer.problems().first() {
                 bail!("{problem}");
             }
             let path = arguments.binary.display();

@@ -108,6 +108,20 @@ pub enum ImageProblem {
         /// The file.
         path: PathBuf,
     },
+    /// The image says that its debug information is in other files, and they are not there.
+    #[error(
+        "{missing} of the split debug files of {} were not found, {first} for one, so the types of \
+         their units are unknown; bring them to where they were compiled, or pack them into {}.dwp.",
+        path.display(), path.display()
+    )]
+    SplitDebugInfoMissing {
+        /// The image.
+        path: PathBuf,
+        /// How many files were not found.
+        missing: usize,
+        /// The name of one of them.
+        first: String,
+    },
     /// There is debug information and it cannot be used.
     #[error(
         "The debug information of {} cannot be used: {reason}; function names come from its symbol \

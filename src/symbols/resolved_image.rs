@@ -87,7 +87,13 @@ impl ResolvedImage {
 
     /// The problems that the lookups so far have met.
     pub(super) fn problems(&self) -> Vec<Arc<ImageProblem>> {
-        self.problems.borrow().clone()
+        let mut problems = self.problems.borrow().clone();
+        let types = self.types.get().and_then(Option::as_ref);
+        if let Some((missing, first)) = types.and_then(|types| types.debug_data().missing_files()) {
+            let path = self.image.path().to_owned();
+            problems.push(Arc::new(ImageProblem::SplitDebugInfoMissing { path, missing, first }));
+        }
+        problems
     }
 
     pub(super) fn locate(&self, offset: FileOffset) -> Location {

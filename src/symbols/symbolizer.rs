@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::data_types::{DataType, DataVariable, RegisterValue};
+use super::data_types::{DataType, DataVariable, RegisterValue, ValuePlace};
 use super::demangle::DemangleStyle;
 use super::error::ImageProblem;
 use super::function_bytes::FunctionBytes;
@@ -207,6 +207,27 @@ impl Symbolizer {
         values.retain(|value| value.register == register);
         values.sort_by_key(|value| (!value.certain, std::cmp::Reverse(value.inlined)));
         values
+    }
+
+    /// The variable in memory that an operand is for, when the instruction at `code` states it as a
+    /// register, by its DWARF number, plus a displacement: a variable on the stack as a rule. With it
+    /// comes the offset of the operand in the variable, bytes.
+    pub fn variable_at_operand(
+        &mut self,
+        image: ImageId,
+        code: ImageAddress,
+        register: u16,
+        displacement: i64,
+    ) -> Option<(RegisterValue, u64)> {
+        let values = self.value_in_register(image, code, register);
+        values.into_iter().find_map(|value| {
+            let ValuePlace::Memory { offset } = value.place else { return None };
+            let within = u64::try_from(displacement.checked_sub(offset)?).ok()?;
+            let of = value.data_type.as_ref();
+            let size = value.part.map_or_else(|| of?.size(), |(_, size)| Some(size))?;
+            let start = value.part.map_or(0, |(start, _)| start);
+            (within < size).then(|| Some((value, start.checked_add(within)?)))?
+        })
     }
 
     /// The types of an image that a name may stand for, each layout once: `struct foo`, `foo`,

@@ -101,6 +101,11 @@ fn forms(name: &str, text: &str, types: &[&str]) {
             assert_eq!(layouts(&path, types), expected, "packed, {flags:?}");
         }
         remove("dwp");
+        let mut bare = Program::open(&path);
+        assert!(bare.types(types[0]).is_empty(), "{flags:?}");
+        let problems = bare.symbolizer.problems();
+        let said = problems.first().map(|(_, problem)| problem.to_string()).unwrap_or_default();
+        assert!(said.starts_with("1 of the split debug files of "), "{said}");
     }
     let debug = plain.with_extension("debug");
     let mut keep = Command::new("objcopy");

@@ -169,6 +169,11 @@ impl DebugData {
         })
     }
 
+    /// How many split files were not found so far, and the name of one.
+    pub(in crate::symbols) fn missing_files(&self) -> Option<(usize, String)> {
+        self.split.missing()
+    }
+
     /// The place of an entry.
     pub(super) fn place(&self, id: EntryId) -> Option<Place> {
         Some(Place { file: self.file(id.file)?, id })

@@ -10,23 +10,34 @@ use gimli::{EndianSlice, RunTimeEndian};
 
 use super::debug_data::load_split;
 use crate::symbols::image::Image;
+use crate::symbols::text::text_of;
 use crate::symbols::vetting::Section;
 
 /// How many type units of a package are looked at.
 const MAX_PACKAGED_TYPES: u32 = 1 << 18;
+
+/// How many missing files are counted.
+const MAX_MISSING: usize = 1 << 16;
 
 /// Where the split files of one image are looked for.
 pub(super) struct Split {
     /// Paths of the image and of its debug file: a package stands beside them with `.dwp` at the end.
     beside: Vec<PathBuf>,
     package: OnceLock<Option<gimli::DwarfPackage<Section>>>,
+    /// The names of files that were not found.
+    missing: Mutex<Vec<String>>,
     /// The files that several units name, opened once.
     files: Mutex<HashMap<PathBuf, Option<&'static Image>>>,
 }
 
 impl Split {
     pub(super) fn new(beside: Vec<PathBuf>) -> Self {
-        Self { beside, package: OnceLock::new(), files: Mutex::default() }
+        Self {
+            beside,
+            package: OnceLock::new(),
+            missing: Mutex::default(),
+            files: Mutex::default(),
+        }
     }
 
     /// The sections with the entries of `skeleton`.
@@ -50,14 +61,27 @@ impl Split {
         // Where the compiler put it, or where it was moved together with the image.
         let beside = self.beside.iter().filter_map(|path| path.parent());
         let moved = beside.flat_map(|parent| [parent.join(name), parent.join(file_name)]);
-        std::iter::once(directory.join(name)).chain(moved).find_map(|path| {
+        let found = std::iter::once(directory.join(name)).chain(moved).find_map(|path| {
             let image = self.open(&path)?;
             let mut dwarf = gimli::Dwarf::load(|section| load_split(image, section)).ok()?;
             dwarf.make_dwo(main);
             dwarf.populate_abbreviations_cache(gimli::AbbreviationsCacheStrategy::Duplicates);
             // A file of that name may be of another build.
             holds(&dwarf, id).then_some(dwarf)
-        })
+        });
+        if found.is_none() {
+            let mut missing = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
+            if missing.len() < MAX_MISSING {
+                missing.push(text_of(name.as_os_str().as_bytes()));
+            }
+        }
+        found
+    }
+
+    /// How many files were not found so far, and the name of one.
+    pub(super) fn missing(&self) -> Option<(usize, String)> {
+        let missing = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
+        Some((missing.len(), missing.iter().min()?.clone()))
     }
 
     /// The sections with a type unit that a package holds.
