@@ -198,12 +198,16 @@ impl ResolvedImage {
         index.within(types, (from, to), thread_local, self.style)
     }
 
-    /// The variables that registers lead to at an address of the code.
-    pub(super) fn register_values(&self, address: ImageAddress) -> Vec<RegisterValue> {
+    /// The variables that registers, or a wanted one, lead to at an address of the code.
+    pub(super) fn register_values(
+        &self,
+        address: ImageAddress,
+        wanted: Option<u16>,
+    ) -> Vec<RegisterValue> {
         let Some(types) = self.types() else { return Vec::new() };
         let functions = self.functions.get_or_init(|| Functions::of(types.debug_data()));
         let unwind = self.unwind.get_or_init(|| UnwindTable::of(&self.image));
-        register_values(types, functions, address, unwind.canonical_frame(address))
+        register_values(types, functions, address, unwind.canonical_frame(address), wanted)
     }
 
     /// The reader of types, made at the first need.

@@ -188,8 +188,17 @@ impl Symbolizer {
     /// The variables and parameters that registers lead to at an address of the code, those of
     /// inlined functions among them.
     pub fn register_values(&mut self, image: ImageId, code: ImageAddress) -> Vec<RegisterValue> {
+        self.lead_from(image, code, None)
+    }
+
+    fn lead_from(
+        &self,
+        image: ImageId,
+        code: ImageAddress,
+        register: Option<u16>,
+    ) -> Vec<RegisterValue> {
         match self.entries.get(image.0).map(|entry| &entry.outcome) {
-            Some(Ok(resolved)) => resolved.register_values(code),
+            Some(Ok(resolved)) => resolved.register_values(code, register),
             _ => Vec::new(),
         }
     }
@@ -203,8 +212,7 @@ impl Symbolizer {
         code: ImageAddress,
         register: u16,
     ) -> Vec<RegisterValue> {
-        let mut values = self.register_values(image, code);
-        values.retain(|value| value.register == register);
+        let mut values = self.lead_from(image, code, Some(register));
         values.sort_by_key(|value| (!value.certain, std::cmp::Reverse(value.inlined)));
         values
     }

@@ -24,6 +24,17 @@ pub(super) enum Where {
     Entry(u16, i64),
 }
 
+impl Where {
+    pub(super) fn register(self) -> u16 {
+        match self {
+            Self::Register(register)
+            | Self::Sum(register, _)
+            | Self::Memory(register, _)
+            | Self::Entry(register, _) => register,
+        }
+    }
+}
+
 /// What the place of variables on the stack counts from.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Frame {

@@ -62,16 +62,17 @@ pub struct RegisterValue {
     pub certain: bool,
 }
 
-/// All variables that registers lead to at an address of the code.
+/// The variables that registers, or a wanted one, lead to at an address of the code.
 pub(in crate::symbols) fn register_values(
     reader: &Arc<TypeReader>,
     functions: &Functions,
     address: ImageAddress,
     canonical: Option<(u16, i64)>,
+    wanted: Option<u16>,
 ) -> Vec<RegisterValue> {
     let mut found = Vec::new();
     for id in functions.at(&reader.data, address) {
-        let mut walk = Walk { reader, address: address.0, found: &mut found };
+        let mut walk = Walk { reader, address: address.0, wanted, found: &mut found };
         // Damage ends the walk; what was found stays.
         let _ = walk.function(id, canonical);
     }
@@ -81,6 +82,7 @@ pub(in crate::symbols) fn register_values(
 struct Walk<'a> {
     reader: &'a Arc<TypeReader>,
     address: u64,
+    wanted: Option<u16>,
     found: &'a mut Vec<RegisterValue>,
 }
 
@@ -167,7 +169,8 @@ impl Walk<'_> {
     ) -> Option<()> {
         let location = entry.attr_value(gimli::DW_AT_location)?;
         let expression = self.expression(place, location)?;
-        let found = places(place, expression, frame);
+        let mut found = places(place, expression, frame);
+        found.retain(|(at, _)| self.wanted.is_none_or(|wanted| at.register() == wanted));
         if found.is_empty() {
             return None;
         }

@@ -2,6 +2,9 @@
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Mutex, PoisonError};
+
+use rayon::prelude::*;
 
 use super::debug_data::{DebugData, EntryId};
 use super::shape::flag;
@@ -21,50 +24,23 @@ const MAX_NAMES: usize = 1 << 17;
 pub(super) struct TypeIndex {
     /// Hashes of names, so that the names themselves need not be kept.
     by_name: HashMap<u64, Vec<EntryId>>,
-    types: usize,
     /// By the whole name, what was asked for before.
-    names: std::sync::Mutex<HashMap<(String, u16), Option<EntryId>>>,
+    names: Mutex<HashMap<(String, u16), Option<EntryId>>>,
 }
 
 impl TypeIndex {
     /// Walks all units once.
     pub(super) fn of(data: &DebugData) -> Self {
-        let mut index = Self::default();
         // Types that several debug files share, or that were packed by themselves, are in no unit of
         // the image.
-        let units = [data.all_units(), data.packaged_units(), data.shared_units()];
-        for (file, unit) in units.into_iter().flatten() {
-            index.add_unit(data, file, unit);
+        let units = [data.all_units(), data.packaged_units(), data.shared_units()].concat();
+        let found: Vec<Vec<(u64, EntryId)>> =
+            units.into_par_iter().map(|(file, unit)| definitions(data, file, unit)).collect();
+        let mut index = Self::default();
+        for (hash, id) in found.into_iter().flatten().take(MAX_TYPES) {
+            index.by_name.entry(hash).or_default().push(id);
         }
         index
-    }
-
-    fn add_unit(&mut self, data: &DebugData, file: u32, unit: u32) {
-        let Some(place) = data.place(EntryId { file, unit, offset: 0 }) else { return };
-        let Some(parsed) = place.unit() else { return };
-        let mut cursor = parsed.entries();
-        while let Ok(true) = cursor.next_entry() {
-            let Some(entry) = cursor.current() else { continue };
-            if !is_named_type(entry.tag()) || flag(entry, gimli::DW_AT_declaration) {
-                continue;
-            }
-            let id = place.sibling(entry.offset());
-            let own = place.text_at(entry, gimli::DW_AT_name);
-            // A nested type that is defined outside has its name where it was declared.
-            let Some(name) = own.or_else(|| {
-                let declared =
-                    data.refers_to(&place, entry.attr_value(gimli::DW_AT_specification)?)?;
-                let place = data.place(declared)?;
-                place.text_at(&place.entry()?, gimli::DW_AT_name)
-            }) else {
-                continue;
-            };
-            if self.types >= MAX_TYPES {
-                return;
-            }
-            self.types += 1;
-            self.by_name.entry(hash(last_part(&name))).or_default().push(id);
-        }
     }
 
     /// The first definition with this qualified name and kind.
@@ -75,7 +51,7 @@ impl TypeIndex {
         tag: gimli::DwTag,
     ) -> Option<EntryId> {
         let key = (name.to_owned(), kind_of(tag).0);
-        let known = || self.names.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let known = || self.names.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(&known) = known().get(&key) {
             return known;
         }
@@ -98,11 +74,49 @@ impl TypeIndex {
     }
 }
 
+/// The named types that a unit defines, each with the hash of its name; damage ends the list.
+fn definitions(data: &DebugData, file: u32, unit: u32) -> Vec<(u64, EntryId)> {
+    let mut found = Vec::new();
+    let Some(place) = data.place(EntryId { file, unit, offset: 0 }) else { return found };
+    let Some(unit) = place.unit() else { return found };
+    let Ok(mut entries) = unit.entries_raw(None) else { return found };
+    while !entries.is_empty() && found.len() < MAX_TYPES {
+        let offset = entries.next_offset();
+        let abbreviation = match entries.read_abbreviation() {
+            Ok(Some(abbreviation)) => abbreviation,
+            Ok(None) => continue,
+            Err(_) => break,
+        };
+        let attributes = abbreviation.attributes();
+        if entries.skip_attributes(attributes).is_err() {
+            break;
+        }
+        if !is_named_type(abbreviation.tag()) {
+            continue;
+        }
+        let Ok(entry) = unit.entry(offset) else { continue };
+        if flag(&entry, gimli::DW_AT_declaration) {
+            continue;
+        }
+        // A nested type that is defined outside has its name where it was declared.
+        let own = place.text_at(&entry, gimli::DW_AT_name);
+        let name = own.or_else(|| {
+            let declared = data.refers_to(&place, entry.attr_value(gimli::DW_AT_specification)?)?;
+            let place = data.place(declared)?;
+            place.text_at(&place.entry()?, gimli::DW_AT_name)
+        });
+        found.extend(name.map(|name| (hash(last_part(&name)), place.sibling(offset))));
+    }
+    found
+}
+
 /// The last part of a qualified name, without the arguments of a template.
 pub(super) fn last_part(name: &str) -> &str {
     let end = name.find('<').filter(|&at| at > 0).unwrap_or(name.len());
     let name = name.get(..end).unwrap_or(name);
-    name.rsplit("::").next().unwrap_or(name)
+    let name = name.rsplit("::").next().unwrap_or(name);
+    // Go states names with the path of their package.
+    name.rsplit('.').next().unwrap_or(name)
 }
 
 fn hash(text: &str) -> u64 {

@@ -120,7 +120,8 @@ fn ends_with(whole: &str, wanted: &str) -> bool {
     let without_arguments = whole.find('<').filter(|&at| at > 0).and_then(|at| whole.get(..at));
     let names = [Some(whole), without_arguments];
     names.into_iter().flatten().any(|name| {
-        name == wanted || name.strip_suffix(wanted).is_some_and(|scopes| scopes.ends_with("::"))
+        let scopes = name.strip_suffix(wanted);
+        scopes.is_some_and(|s| s.is_empty() || s.ends_with("::") || s.ends_with('.'))
     })
 }
 
