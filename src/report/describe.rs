@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::callers::call_chains;
 use super::model::{
-    Access, EventFacts, Hex, Inline, Object, RecordingFacts, SourceLine, ThreadSamples,
+    Access, EventFacts, Hex, Inline, Line, Object, RecordingFacts, SourceLine, ThreadSamples,
 };
 use super::names::Names;
+use super::objects::NamedObject;
+use super::operand_types::{TypedAccess, merge, typed_objects};
 use super::session::Session;
 use super::site_code::SiteCode;
 use crate::access::{CodeAddress, Direction, LockUse, samples_the_clock};
@@ -136,6 +138,28 @@ impl Describe<'_> {
             allocated_at: Vec::new(),
             heap: None,
         }
+    }
+
+    /// Adds what the types of operands say of memory that has no name.
+    pub(super) fn add_typed(
+        &self,
+        objects: &mut Vec<NamedObject>,
+        line: &Line,
+        accesses: &[TypedAccess],
+        names: &mut Names<'_>,
+    ) {
+        let is_named = objects.iter().any(|object| object.name.is_some() && object.kind != "stack");
+        if is_named || !self.session.options.names.source_lines {
+            return;
+        }
+        let is_stack = objects.iter().any(|object| object.kind == "stack");
+        let kind = match line.objects.first().map(|object| (object.kind, object.name.as_deref())) {
+            _ if is_stack => "stack",
+            Some(("unknown", Some("//anon"))) => "heap",
+            Some((kind, _)) => kind,
+            None => "unknown",
+        };
+        merge(objects, typed_objects(accesses, self.code, names), kind);
     }
 
     /// What a site's instruction does to a lock.

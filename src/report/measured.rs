@@ -12,6 +12,7 @@ use super::model::{
 };
 use super::names::Names;
 use super::objects::{name_objects, variables_in};
+use super::operand_types::TypedAccess;
 use super::session::{Progress, ReportOptions, Session};
 use super::site_code::SiteCode;
 use crate::access::{Direction, OperandFacts, Source};
@@ -192,6 +193,18 @@ fn listed_line(
     let mut objects = variables_in(&listed, (line.pid, time), &code, describe.bases, names);
     let always = [Time(0)..Time(u64::MAX)];
     describe.add_heap(&mut objects, (line.pid, line.address), &always, names);
+    let users = line.sites.iter().filter(|site| site.mode == CpuMode::User);
+    let accesses: Vec<TypedAccess> = users
+        .filter_map(|site| {
+            Some(TypedAccess {
+                code: site.sampled_code(),
+                direction: direction(site),
+                data: line.address.0.saturating_add(u64::from(site.offset.0)),
+                size: operand(describe, site)?.size,
+            })
+        })
+        .collect();
+    describe.add_typed(&mut objects, &listed, &accesses, names);
     name_objects(&mut listed, &objects);
     explain(&mut listed, &objects, sharing.as_ref());
     listed

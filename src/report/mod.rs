@@ -19,6 +19,7 @@ mod measured;
 pub mod model;
 mod names;
 mod objects;
+mod operand_types;
 mod pairs;
 mod session;
 mod sharing;

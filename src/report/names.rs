@@ -149,6 +149,17 @@ impl<'p> Names<'p> {
         Some((function, code.0.wrapping_sub(address.0)))
     }
 
+    /// The image of a mapping of code, and what kind of mapping that is.
+    pub(super) fn image_of_code(&mut self, mapping: u32) -> Option<(ImageId, MemoryKind)> {
+        let mapping = self.processes.mapping(mapping)?;
+        Some((self.image(mapping)?, mapping.kind))
+    }
+
+    /// Looks into images.
+    pub(super) fn symbolizer(&mut self) -> &mut Symbolizer {
+        &mut self.symbolizer
+    }
+
     /// The variables that overlap a range of a process's addresses, by address.
     pub(super) fn variables(
         &mut self,

@@ -70,7 +70,10 @@ impl NamedObject {
 
     /// The field that an access is for, with the object's name.
     fn field(&self, address: u64, size: u64) -> Option<String> {
-        let name = self.name.as_deref()?;
+        // What has no name is called by its type.
+        let of_type = self.data_type.as_ref().map(|of| format!("({})", of.name()));
+        let name = self.name.clone().or(of_type)?;
+        let name = name.as_str();
         let Some(data_type) = &self.data_type else {
             // Without a type a symbol and an offset are all there is.
             let offset = address.checked_sub(self.base)?;

@@ -13,6 +13,7 @@ use super::model::{
 };
 use super::names::Names;
 use super::objects::{name_objects, variables_in};
+use super::operand_types::TypedAccess;
 use super::session::{Progress, Session};
 use super::site_code::SiteCode;
 use super::timed_analysis::TimedAnalysis;
@@ -273,6 +274,17 @@ fn listed_line(
     code.dedup();
     let mut objects = variables_in(&listed, (line.pid, time), &code, describe.bases, names);
     describe.add_heap(&mut objects, (line.pid, line.address), &line.contended_times(), names);
+    let accesses: Vec<TypedAccess> = line
+        .sites
+        .iter()
+        .map(|site| TypedAccess {
+            code: site.sampled_code(),
+            direction: site.direction,
+            data: line.address.0.saturating_add(u64::from(site.offset.0)),
+            size: site.size,
+        })
+        .collect();
+    describe.add_typed(&mut objects, &listed, &accesses, names);
     name_objects(&mut listed, &objects);
     explain(&mut listed, &objects, sharing.as_ref());
     listed
