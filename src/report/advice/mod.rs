@@ -115,6 +115,25 @@ fn parting(line: &Line, objects: &[NamedObject]) -> Vec<Advice> {
 fn apart_objects(line: &Line, objects: &[&NamedObject]) -> Advice {
     let size = line.line_size;
     let language = language_of(objects);
+    // What follows without a gap is no allocation of its own: allocators keep words in between.
+    let mut in_order: Vec<&NamedObject> = objects.to_vec();
+    in_order.sort_by_key(|object| object.base);
+    let is_one_block = in_order.windows(2).all(|pair| pair[0].end() == pair[1].base);
+    let are_untraced = objects.iter().all(|object| object.heap.is_none());
+    if objects.iter().all(|object| object.kind == "heap") && is_one_block && are_untraced {
+        let last = in_order.last().and_then(|object| object.data_type.as_ref());
+        let name = last.map_or("the second".to_owned(), DataType::name);
+        return Advice {
+            kind: "align",
+            text: format!(
+                "{} objects follow each other in one block of memory, as a reference count and what it \
+                 counts do: {}, or allocate them apart. {PREFETCH}",
+                objects.len(),
+                padded_type(language, &name, size)
+            ),
+            code: None,
+        };
+    }
     if objects.iter().all(|object| object.kind == "heap") {
         return Advice {
             kind: "allocate",
