@@ -8,7 +8,6 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use object::Object;
 use object::read::elf::{FileHeader, ProgramHeader};
 
 use crate::kernel::MappedFile;
@@ -32,8 +31,7 @@ pub(super) fn images_of_command(program: &[OsString]) -> Vec<PathBuf> {
     images
 }
 
-/// The files with code that a process has mapped, as paths that lead to the very files: what it is
-/// called, and where it is.
+/// The files with code that a process has mapped.
 pub(super) fn images_of_process(pid: u32) -> Vec<MappedImage> {
     const PROT_EXEC: u32 = 4;
     let mappings = maps(Path::new("/"), pid).unwrap_or_default();
@@ -111,7 +109,6 @@ fn interpreter_of(program: &Path) -> Option<PathBuf> {
     let endian = file.endian();
     let headers = file.elf_header().program_headers(endian, &*data).ok()?;
     let path = headers.iter().find_map(|it| it.interpreter(endian, &*data).ok()?)?;
-    let _ = file.architecture();
     Some(PathBuf::from(OsString::from_vec(path.to_vec())))
 }
 

@@ -165,16 +165,17 @@ impl HeapTracer {
         Ok(())
     }
 
-    /// Everything that may be traced, as the recording's first list of events has it; ids come with
-    /// [`new_events`](Self::new_events).
+    /// Events that were opened and that the recording does not know yet.
     pub(in crate::sampling) fn new_events(&mut self) -> Vec<EventSpec> {
         std::mem::take(&mut self.new_events)
     }
 
+    /// How long the recorder may wait before the next [`step`](Self::step).
     pub(in crate::sampling) fn patience(&self) -> Duration {
         if self.turn.is_some() { PATIENCE } else { PAUSED_PATIENCE }
     }
 
+    /// What becomes readable when a ring is half full.
     pub(in crate::sampling) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         self.rings.descriptors()
     }
