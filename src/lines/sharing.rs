@@ -4,7 +4,7 @@
 //! these bytes would be as well on different lines. Bytes that the same threads use in the same ways
 //! belong together, a lock and what it protects for instance: moving them apart would part nobody.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use crate::access::Direction;
@@ -71,8 +71,8 @@ pub struct Sharing {
 impl Sharing {
     /// How threads share a line, from all that was seen of it while they were there at once. `None`
     /// where no two of them meet with one writing.
-    pub fn of(uses: &[ByteUse]) -> Option<Self> {
-        let uses = usual(uses);
+    pub fn of(all: &[ByteUse]) -> Option<Self> {
+        let uses = usual(all);
         let has_same = uses.iter().enumerate().any(|(at, one)| {
             uses[at..].iter().any(|other| {
                 let overlap = one.offset < other.end() && other.offset < one.end();
@@ -84,7 +84,10 @@ impl Sharing {
         let (locks, others): (Vec<_>, Vec<_>) =
             connected(&uses).into_iter().partition(|part| part.is_lock);
         for touching in locks.into_iter().chain(others) {
-            match parts.iter_mut().find(|part| part.is_used_like(&touching)) {
+            let is_with = |part: &&mut SharedBytes| {
+                part.is_used_like(&touching) || part.is_lock_of(&touching, all)
+            };
+            match parts.iter_mut().find(is_with) {
                 Some(part) => part.join(touching),
                 None => parts.push(touching),
             }
@@ -158,6 +161,24 @@ impl SharedBytes {
         let is_one_lock = self.is_lock && other.is_lock;
         is_alike(&self.users(), &other.users())
             && (is_one_lock || is_alike(&self.writers, &other.writers))
+    }
+
+    /// Whether both are words of one lock, of which some are used seldom: the same threads were seen at both
+    /// at all, and some of them often.
+    fn is_lock_of(&self, other: &Self, all: &[ByteUse]) -> bool {
+        let (own, others) = (self.users(), other.users());
+        self.is_lock
+            && other.is_lock
+            && own.keys().any(|thread| others.contains_key(thread))
+            && self.seen(all) == other.seen(all)
+    }
+
+    /// The threads that were seen at these bytes, however seldom.
+    fn seen(&self, all: &[ByteUse]) -> BTreeSet<Thread> {
+        let is_here = |of: &&ByteUse| {
+            self.ranges.iter().any(|range| of.offset < range.end && range.start < of.end())
+        };
+        all.iter().filter(is_here).flat_map(|of| of.threads.keys().copied()).collect()
     }
 
     /// Whether a thread that writes these makes another one wait for those.
@@ -299,6 +320,22 @@ mod tests {
         assert_eq!(Sharing::of(&mutex).unwrap().verdict, Verdict::Mixed, "words of any kind");
         mutex[..3].iter_mut().for_each(|of| of.is_of_lock = true);
         assert_eq!(Sharing::of(&mutex).unwrap().verdict, Verdict::True);
+    }
+
+    #[test]
+    fn a_word_of_a_lock_that_is_used_seldom_belongs_to_it() {
+        let mut mutex = uses(&[
+            (0, 4, ReadModifyWrite, &[300, 290]),
+            (12, 4, ReadModifyWrite, &[10, 5]),
+            (40, 8, ReadModifyWrite, &[120, 110]),
+        ]);
+        mutex[..2].iter_mut().for_each(|of| of.is_of_lock = true);
+        assert_eq!(Sharing::of(&mutex).unwrap().verdict, Verdict::True);
+        // Two locks, each of a thread of its own that looks at the other's once in a while.
+        let mut two =
+            uses(&[(0, 4, ReadModifyWrite, &[300, 3]), (4, 4, ReadModifyWrite, &[2, 290])]);
+        two.iter_mut().for_each(|of| of.is_of_lock = true);
+        assert_eq!(Sharing::of(&two).unwrap().verdict, Verdict::False);
     }
 
     #[test]

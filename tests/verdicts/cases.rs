@@ -14,7 +14,7 @@ pub struct Case {
     pub verdict: &'static str,
     /// Kind of the object in each line that is claimed.
     pub kind: &'static str,
-    /// Its name; empty where there is none.
+    /// Its name, or several with `|` between; empty where there is none.
     pub object: &'static str,
     /// Kinds of advice that are right.
     pub advice: &'static [&'static str],
@@ -26,6 +26,7 @@ pub struct Case {
 const MEMBERS: &[&str] = &["align", "reorder", "split"];
 /// The same where a part of it is used by several threads whatever the layout is.
 const MIXED: &[&str] = &["align", "reorder", "split", "shard"];
+const MIXED_ELEMENTS: &[&str] = &["pad", "align", "shard"];
 /// Elements of an array.
 const ELEMENTS: &[&str] = &["pad", "align"];
 /// The allocation is to blame, or the type's size and it.
@@ -110,7 +111,7 @@ cases! {
     mutex: "locks" C "mutex", "true" "global" "guarded" LOCK None;
     padded_queue: "queue" C "padded", "true" "global" "padded_queue" SHARED None;
     padded_statistics: "statistics" C "padded", "true" "global" "padded_statistics" SHARED None;
-    mailbox: "mailbox" C "contended", "true" "global" "mailbox" SHARED None;
+    mailbox: "mailbox" C "contended", "true" "global" "mailbox|answer" SHARED None;
     bit_fields_together: "bit_fields" C "same", "true" "global" "packed" SHARED None;
     union_whole: "unions" C "same", "true" "global" "cell" SHARED None;
     mapped_elsewhere: "processes" C "same", "true" "shared" "" SHARED None;
@@ -120,7 +121,7 @@ cases! {
 
     // Both.
     queue: "queue" C "contended", "mixed" "global" "queue" MIXED Some("padded");
-    statistics: "statistics" C "contended", "mixed" "global" "statistics" MIXED Some("padded");
+    statistics: "statistics" C "contended", "mixed" "global" "statistics" MIXED_ELEMENTS Some("padded");
     limit_beside_mutex: "locks" C "limit", "mixed" "global" "guarded" BESIDE_LOCK Some("padded");
     count_beside_data: "objects" CPlusPlus "intrusive", "mixed" "heap" "" MIXED None;
     shared_pointer: "objects" CPlusPlus "shared_ptr", "mixed" "heap" "" MIXED None;

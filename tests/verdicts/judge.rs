@@ -148,7 +148,8 @@ fn is_object(case: &Case, objects: &[Value]) -> Option<bool> {
     }
     let is_it = |object: &&Value| {
         let name = object["name"].as_str().unwrap_or_default();
-        object["kind"] == case.kind && (case.object.is_empty() || is_named(name, case.object))
+        let is_one = |right: &str| right.is_empty() || is_named(name, right);
+        object["kind"] == case.kind && case.object.split('|').any(is_one)
     };
     Some(known.iter().any(is_it))
 }

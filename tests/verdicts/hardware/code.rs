@@ -35,10 +35,10 @@ impl Executable {
     pub fn accesses(
         &self,
         function: &str,
-        displacement: u64,
-        address: u64,
+        displacement: i64,
+        (address, size): (u64, u64),
     ) -> (Vec<u64>, Vec<u64>) {
-        let (start, size) = self.symbol(function, SymbolKind::Text);
+        let (start, length) = self.symbol(function, SymbolKind::Text);
         let file = self.file();
         let section = file
             .sections()
@@ -48,7 +48,7 @@ impl Executable {
             .expect("functions are in sections");
         let data = section.data().expect("sections have bytes");
         let offset = (start - BASE - section.address()) as usize;
-        let code = &data[offset..offset + size as usize];
+        let code = &data[offset..offset + length as usize];
         let (mut loads, mut stores) = (Vec::new(), Vec::new());
         let mut factory = InstructionInfoFactory::new();
         for instruction in Decoder::with_ip(64, code, start, DecoderOptions::NONE).iter() {
@@ -56,8 +56,9 @@ impl Executable {
                 let is_it = match memory.base() {
                     Register::RIP | Register::None => memory.displacement() == address,
                     Register::RSP => false,
-                    _ => memory.displacement() == displacement,
+                    _ => memory.displacement() as i64 == displacement,
                 };
+                let is_it = is_it && memory.memory_size().size() as u64 == size;
                 let access = memory.access();
                 if is_it && [OpAccess::Read, OpAccess::ReadWrite].contains(&access) {
                     loads.push(instruction.ip());
