@@ -56,13 +56,7 @@ fn check(name: &str, variable: &str, heap_offset: u64, when: When, of: &[Use]) {
     let Some(program) = build(case) else { return };
     let outcome = outcome(case, &program, variable, heap_offset, when, of);
     let judgement = Judgement::of(case, &outcome);
-    let mut wrong = judgement.wrong.clone();
-    if case.kind == "global" && judgement.objects.unknown + judgement.fields.unknown > 0 {
-        wrong.push(format!("objects {:?}, fields {:?}", judgement.objects, judgement.fields));
-    }
-    if judgement.advice.unknown > 0 {
-        wrong.push("there is no advice".to_owned());
-    }
+    let wrong = judgement.failures(case);
     assert!(wrong.is_empty(), "{name}:\n  {}", wrong.join("\n  "));
 }
 

@@ -27,19 +27,7 @@ pub fn check(name: &str) {
     Turn::take(|| {
         let Some(program) = build(case) else { return };
         let judgement = Judgement::of(case, &outcome(&program, case));
-        let mut wrong = judgement.wrong.clone();
-        if case.kind == "global" {
-            let missing = [("objects", judgement.objects), ("fields", judgement.fields)];
-            wrong.extend(
-                missing
-                    .iter()
-                    .filter(|(_, tally)| tally.unknown > 0)
-                    .map(|(what, tally)| format!("{} {what} are unknown", tally.unknown)),
-            );
-        }
-        if judgement.advice.unknown > 0 {
-            wrong.push("there is no advice".to_owned());
-        }
+        let wrong = judgement.failures(case);
         assert!(wrong.is_empty(), "{name}:\n  {}", wrong.join("\n  "));
     });
 }
