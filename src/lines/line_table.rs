@@ -9,6 +9,7 @@ use super::code_key::CodeKey;
 use super::gather::LineAccess;
 use super::line::{Identity, LineAddress, LineOffset};
 use super::timed::{SampledCode, WINDOW_NS};
+use super::turns::are_in_turns;
 use crate::access::{C2cStats, CodeAddress, MemoryAccess, PerfVersion, Source};
 use crate::perf_data::{CpuMode, SamplePosition};
 use crate::process::{Cpu, Pid, Tid, Time};
@@ -94,6 +95,8 @@ pub struct ContendedLine {
     pub contended: u64,
     /// Cycles that those loads took.
     pub contended_cycles: u64,
+    /// Whether the threads use it one after another.
+    pub is_in_turns: bool,
     /// perf's counters, over this line's accesses.
     pub stats: C2cStats,
     /// Who does what where: by offset, then the busiest first.
@@ -151,6 +154,9 @@ impl ContendedLine {
             samples: accesses.len() as u64,
             contended: 0,
             contended_cycles: 0,
+            is_in_turns: are_in_turns(
+                accesses.iter().map(|item| (item.access.time, (item.access.pid, item.access.tid))),
+            ),
             stats: C2cStats::default(),
             sites: Vec::new(),
         };

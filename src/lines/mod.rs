@@ -16,6 +16,7 @@ mod rearrange;
 mod sharing;
 mod survey;
 pub mod timed;
+mod turns;
 pub mod watched;
 
 pub use c2c_table::{

@@ -326,14 +326,14 @@ mod tests {
     fn a_word_of_a_lock_that_is_used_seldom_belongs_to_it() {
         let mut mutex = uses(&[
             (0, 4, ReadModifyWrite, &[300, 290]),
-            (12, 4, ReadModifyWrite, &[10, 5]),
+            (12, 4, ReadModifyWrite, &[10, 2]),
             (40, 8, ReadModifyWrite, &[120, 110]),
         ]);
         mutex[..2].iter_mut().for_each(|of| of.is_of_lock = true);
         assert_eq!(Sharing::of(&mutex).unwrap().verdict, Verdict::True);
         // Two locks, each of a thread of its own that looks at the other's once in a while.
         let mut two =
-            uses(&[(0, 4, ReadModifyWrite, &[300, 3]), (4, 4, ReadModifyWrite, &[2, 290])]);
+            uses(&[(0, 4, ReadModifyWrite, &[300, 2]), (4, 4, ReadModifyWrite, &[2, 290])]);
         two.iter_mut().for_each(|of| of.is_of_lock = true);
         assert_eq!(Sharing::of(&two).unwrap().verdict, Verdict::False);
     }

@@ -24,6 +24,9 @@ use crate::lines::{
 use crate::perf_data::CpuMode;
 use crate::process::{ThreadBases, Time};
 
+const IN_TURNS: &str = "Threads use this line in turns, each for long before the next one comes: what it costs is \
+                        to pass it on, which no layout ends.";
+
 /// Lines by what the hardware saw.
 pub(super) fn measured_report(
     session: &Session<'_, '_>,
@@ -185,7 +188,8 @@ fn listed_line(
         watched: None,
         parts: Vec::new(),
     };
-    let sharing = if line.contended > 0 { sharing(describe, line, names) } else { None };
+    let is_judged = line.contended > 0 && !line.is_in_turns;
+    let sharing = if is_judged { sharing(describe, line, names) } else { None };
     let time = line.sites.last().map_or(Time(0), |site| site.last_time);
     let mut code: Vec<u32> = line.sites.iter().filter_map(|site| site.mapping).collect();
     code.sort_unstable();
@@ -207,6 +211,10 @@ fn listed_line(
     describe.add_typed(&mut objects, &listed, &accesses, names);
     name_objects(&mut listed, &objects);
     explain(&mut listed, &objects, sharing.as_ref());
+    if line.contended > 0 && line.is_in_turns {
+        listed.verdict = Some("migrating");
+        listed.reason = Some(IN_TURNS.to_owned());
+    }
     listed
 }
 

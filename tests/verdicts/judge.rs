@@ -71,7 +71,7 @@ impl Judgement {
         for (what, tally, is_expected) in [
             ("objects", self.objects, is_global),
             ("fields", self.fields, is_global),
-            ("pieces of advice", self.advice, is_global || self.objects.unknown == 0),
+            ("pieces of advice", self.advice, is_global),
         ] {
             if is_expected && tally.unknown > 0 {
                 failures.push(format!("{} {what} are missing", tally.unknown));
@@ -144,7 +144,8 @@ impl Judgement {
         let kinds: Vec<&str> =
             list(&line["advice"]).iter().filter_map(|advice| advice["kind"].as_str()).collect();
         // Without knowing the object all that can be said is to part its bytes somehow.
-        let is_of_anything = object.is_none() && case.kind != "global" && kinds == ["split"];
+        let is_known = objects.iter().any(|object| !object["base"].is_null());
+        let is_of_anything = !is_known && case.kind != "global" && kinds == ["split"];
         let advice = (!kinds.is_empty() && !is_of_anything)
             .then(|| kinds.iter().all(|kind| case.advice.contains(kind)));
         if advice == Some(false) {

@@ -11,6 +11,7 @@ use object::{Object, ObjectSegment, SegmentFlags, elf};
 
 use super::code::{BASE, Executable};
 use crate::support::machine;
+use crate::support::random::Random;
 
 pub const PID: u32 = 4000;
 /// The threads are this one and the next.
@@ -62,8 +63,12 @@ pub fn write(
     }
     writer.record(RecordType::FINISHED_INIT, 0, &[]).expect("an end");
     let mut time = START;
+    let mut random = Random::new(1);
     for round in 0..ROUNDS {
-        for hit in hits {
+        // Threads that are there at once come in no order.
+        let mut order: Vec<&Hit> = hits.iter().collect();
+        order.sort_by_cached_key(|_| random.next());
+        for hit in order {
             if in_halves && hit.thread != u32::from(round >= ROUNDS / 2) {
                 continue;
             }
