@@ -37,9 +37,10 @@ pub(super) fn show_line(line: &Line, style: &TextStyle, out: &mut dyn Write) -> 
 }
 
 fn show_accesses(line: &Line, style: &TextStyle, out: &mut dyn Write) -> io::Result<()> {
-    let busiest = shown_accesses(line, style);
+    let all = if style.verbose { line.accesses.clone() } else { merged(&line.accesses) };
+    let busiest = shown_accesses(&all, style);
     write_table(&access_table(&busiest, style), out)?;
-    let hidden = line.accesses.len() - busiest.len();
+    let hidden = all.len() - busiest.len();
     if hidden > 0 {
         let noun = if hidden == 1 { "access" } else { "accesses" };
         writeln!(out, "   and {hidden} {noun} more (-v shows all)")?;
@@ -112,10 +113,34 @@ pub(in crate::render) fn line_sentences(line: &Line) -> Vec<String> {
         .collect()
 }
 
+/// Accesses of one line of source to the same bytes are one access to who reads it: a loop that was
+/// unrolled has many. Each sample is near all of them, and waited for one.
+fn merged(accesses: &[Access]) -> Vec<Access> {
+    let mut merged: Vec<Access> = Vec::new();
+    for access in accesses {
+        let is_same = |known: &Access| {
+            known.source.is_some()
+                && known.source == access.source
+                && (known.offset, known.size, known.kind)
+                    == (access.offset, access.size, access.kind)
+                && known.label == access.label
+                && known.threads.iter().map(|it| it.tid).eq(access.threads.iter().map(|it| it.tid))
+        };
+        match merged.iter_mut().find(|known| known.waited.is_some() && is_same(known)) {
+            Some(known) => {
+                known.samples = known.samples.max(access.samples);
+                known.waited = known.waited.zip(access.waited).map(|(one, other)| one + other);
+            }
+            None => merged.push(access.clone()),
+        }
+    }
+    merged
+}
+
 /// The accesses that matter most: those that wait, and those that write and so make others wait.
-fn shown_accesses<'l>(line: &'l Line, style: &TextStyle) -> Vec<&'l Access> {
+fn shown_accesses<'l>(accesses: &'l [Access], style: &TextStyle) -> Vec<&'l Access> {
     let (mut stores, mut loads): (Vec<&Access>, Vec<&Access>) =
-        line.accesses.iter().partition(|access| access.kind == "store");
+        accesses.iter().partition(|access| access.kind == "store");
     if !style.verbose {
         let waits =
             |access: &Access| access.waited.map_or(access.contended, |waited| waited as u64);
@@ -136,37 +161,43 @@ fn access_table(accesses: &[&Access], style: &TextStyle) -> Table {
     let mut table = new_table();
     let mut header = vec!["Offset"];
     header.extend(has_fields.then_some("Field"));
-    header.extend(match is_timed {
-        true => ["", "Bytes", "Samples", "Waited"],
-        false => ["", "Samples", "Contended", "Cycles"],
+    header.push("");
+    // A field has its size.
+    header.extend((is_timed && !has_fields).then_some("Bytes"));
+    header.extend(if is_timed {
+        &["Samples", "Waited"][..]
+    } else {
+        &["Samples", "Contended", "Cycles"]
     });
     header.extend(["Threads", "Code", "Source"]);
     table.set_header(header);
     for access in accesses {
-        let [first, second, third] = if is_timed {
-            let size = access.size.map(grouped).unwrap_or_default();
+        let mut row = vec![format!("{:#x}", access.offset)];
+        row.extend(has_fields.then(|| field(access, style)));
+        row.push(access.kind.to_owned());
+        if is_timed {
             let waited = access.waited.unwrap_or_default().round() as u64;
-            [size, grouped(access.samples), grouped(waited)]
+            row.extend((!has_fields).then(|| access.size.map(grouped).unwrap_or_default()));
+            row.extend([grouped(access.samples), grouped(waited)]);
         } else {
             let cycles = access.mean_cycles.as_ref().and_then(|mean| mean.contended.or(mean.load));
             let is_load = access.kind != "store";
             let contended = if is_load { grouped(access.contended) } else { String::new() };
             let cycles = cycles.map(|cycles| format!("{cycles:.0}")).unwrap_or_default();
-            [grouped(access.samples), contended, cycles]
-        };
-        let mut row = vec![format!("{:#x}", access.offset)];
-        row.extend(has_fields.then(|| field(access, style)));
-        row.extend([access.kind.to_owned(), first, second, third]);
+            row.extend([grouped(access.samples), contended, cycles]);
+        }
         row.extend([threads(access), code(access, style), source(access, style)]);
         table.add_row(row);
     }
-    let fields = usize::from(has_fields);
-    for index in [0, 2 + fields, 3 + fields, 4 + fields] {
-        align_right(&mut table, index);
-    }
+    let columns = table.column_count();
+    let numbers = 2 + usize::from(has_fields)..columns.saturating_sub(3);
+    std::iter::once(0).chain(numbers).for_each(|index| align_right(&mut table, index));
     if !style.full_names {
-        let widths: [u16; 3] = if has_fields { [18, 24, 22] } else { [20, 28, 24] };
-        for (index, width) in (5 + fields..).zip(widths) {
+        let widths: [u16; 3] = if has_fields { [16, 22, 20] } else { [20, 28, 24] };
+        if let Some(column) = table.column_mut(1).filter(|_| has_fields) {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
+        for (index, width) in (columns.saturating_sub(3)..).zip(widths) {
             if let Some(column) = table.column_mut(index) {
                 column.set_constraint(ColumnConstraint::UpperBoundary(Width::Fixed(width)));
             }
@@ -179,7 +210,7 @@ fn access_table(accesses: &[&Access], style: &TextStyle) -> Table {
 fn field(access: &Access, style: &TextStyle) -> String {
     let Some(field) = &access.field else { return String::new() };
     let field = clean(field);
-    if style.full_names { field.into_owned() } else { keep_end(&field, 22) }
+    if style.full_names { field.into_owned() } else { keep_end(&field, 20) }
 }
 
 /// One name for several threads of it.
@@ -191,7 +222,7 @@ fn threads(access: &Access) -> String {
         .comm
         .as_deref()
         .map_or_else(|| (first.tid as i32).to_string(), |comm| clean(comm).into_owned());
-    let name = keep_start(&name, 11);
+    let name = keep_start(&name, if access.field.is_some() { 8 } else { 11 });
     match access.threads.len() {
         1 if first.comm.is_some() => format!("{name} {}", first.tid as i32),
         1 => name,
@@ -201,7 +232,7 @@ fn threads(access: &Access) -> String {
 
 fn code(access: &Access, style: &TextStyle) -> String {
     let text = clean(&access.label);
-    let width = if access.field.is_some() { 22 } else { 26 };
+    let width = if access.field.is_some() { 20 } else { 26 };
     if style.full_names { text.into_owned() } else { keep_start(&text, width) }
 }
 
@@ -235,13 +266,15 @@ fn source(access: &Access, style: &TextStyle) -> String {
     let Some(place) = own_source(access) else {
         return String::new();
     };
-    let inlined = if access.inlines.is_empty() { "" } else { " (inl)" };
+    // Where fields are told there is no room for more.
+    let is_told = !access.inlines.is_empty() && (access.field.is_none() || style.full_names);
+    let inlined = if is_told { " (inl)" } else { "" };
     let file = place.file.rsplit('/').next().unwrap_or(&place.file);
     let file = if style.full_names { &place.file } else { file };
     let line = format!(":{}{inlined}", place.line);
     if style.full_names {
         return format!("{}{line}", clean(file));
     }
-    let width = if access.field.is_some() { 20 } else { 22 };
+    let width = if access.field.is_some() { 18 } else { 22 };
     format!("{}{line}", keep_end(&clean(file), width - line.len().min(16)))
 }

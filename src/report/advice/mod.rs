@@ -334,14 +334,20 @@ fn arrangement(of: &DataType, base: u64, stretches: &[Stretch]) -> Option<Arrang
     Some(Arrangement { members, size: of.size()?, alignment: of.alignment() })
 }
 
-/// Nothing is known of what lies there.
+/// What lies there has no known parts.
 fn unknown(line: &Line) -> Advice {
     let parts: Vec<String> = line.parts.iter().take(4).map(what).collect();
+    let has_name = line.objects.iter().any(|object| object.base.is_some());
+    let why = match has_name {
+        true => "its type is not known: debug information (-g) would tell",
+        false => {
+            "which object that is, is not known: debug information (-g), or record --heap, would tell"
+        }
+    };
     Advice {
         kind: "split",
         text: format!(
-            "put {} on lines of their own, {} bytes apart; which object this is, is not known (debug \
-             information, -g, or record --heap would tell). {PREFETCH}",
+            "put {} on lines of their own, {} bytes apart ({why}). {PREFETCH}",
             parts.join(" and "),
             line.line_size
         ),
