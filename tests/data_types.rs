@@ -60,11 +60,17 @@ struct Base { virtual ~Base() = default; int base_field = 1; };
 struct Other { long other_field = 2; };
 template <class T> struct Derived : Base, Other { T value; std::atomic<long> hits; std::mutex lock; };
 Derived<int> derived;
+struct Virtual : virtual Base { int v; };
 class Holder { public: static long total; static std::atomic<int> ready; };
 long Holder::total = 5;
 std::atomic<int> Holder::ready{1};
 }
 namespace { std::atomic<unsigned> hidden{3}; }
+struct Tail { int a; char b; Tail() {} };
+struct Empty {};
+struct Reuses : Empty, Tail { char c; };
+Reuses reuses;
+ns::Virtual virtually;
 int count() { static int calls = 0; return ++calls; }
 int main(int argc, char **)
 {
@@ -219,6 +225,38 @@ fn check_c(built: &mut Built) {
     assert_eq!(built.variable("unknown_size").size, 20);
     let opened = built.variable("opened");
     check(&opened, &[(0, 4, "opened.n"), (8 + slot, 8, "opened.rest[1].hits")]);
+    let inside = ImageAddress(built.address("opened") + 8 + slot + 8);
+    let opened = built.symbolizer.variable_at(built.image, inside).expect("a variable");
+    assert_eq!((opened.name.as_str(), opened.size), ("opened", 8 + 2 * slot));
+    check(&opened, &[(8 + slot + 8, 4, "opened.rest[1].small")]);
+    let listed: Vec<(u64, u64, String)> = data_type
+        .fields_in(u - 24, u + 32)
+        .into_iter()
+        .map(|field| (field.offset + 24 - u, field.size, field.path))
+        .filter(|(.., path)| !path.contains("text"))
+        .collect();
+    let expected = [
+        (0, 8, "slots[7].hits"),
+        (8, 4, "slots[7].small"),
+        (24, 8, "u.whole"),
+        (24, 4, "u.half[0]"),
+        (24, 8, "u.real"),
+        (28, 4, "u.half[1]"),
+        (32, 1, "f.a"),
+        (32, 1, "f.b"),
+        (33, 3, "f.c"),
+        (36, 1, "f.tail"),
+        (40, 8, "atomic"),
+        (48, 4, "in"),
+        (52, 4, "x"),
+        (52, 4, "y"),
+    ];
+    let expected = expected.map(|(offset, size, path)| (offset, size, path.to_owned()));
+    assert_eq!(listed, expected);
+    assert_eq!(data_type.fields_in(0, u64::MAX).len(), 138);
+    let neighbours = ImageAddress(counters.address)..ImageAddress(counters.address + 64);
+    let all = built.symbolizer.variables_in(built.image, neighbours);
+    assert!(all.iter().any(|one| one.name == "counters"), "{all:?}");
     let offset = built.address("my_slot");
     let own = built.symbolizer.thread_local_at(built.image, offset + 8).expect("a variable");
     assert_eq!((own.name.as_str(), own.thread_local, own.size), ("my_slot", true, 24));
@@ -239,6 +277,12 @@ fn check_cpp(built: &mut Built) {
             (32, 8, "ns::derived.hits"),
         ],
     );
+    let reuses = built.variable("reuses");
+    check(&reuses, &[(0, 4, "reuses.a"), (4, 1, "reuses.b"), (5, 1, "reuses.c"), (6, 1, "reuses")]);
+    let remote = built.variable("virtually");
+    check(&remote, &[(8, 4, "virtually.v")]);
+    let (_, extent) = path(&remote, 16, 8);
+    assert_eq!(extent, FieldExtent::Alternatives(vec!["(virtual base ns::Base)".to_owned()]));
     assert_eq!(built.variable("_ZN2ns6Holder5totalE").name, "ns::Holder::total");
     let ready = built.variable("_ZN2ns6Holder5readyE");
     check(&ready, &[(0, 4, "ns::Holder::ready")]);

@@ -169,12 +169,23 @@ impl ResolvedImage {
             match found.iter_mut().find(|one| one.address == name.address) {
                 // A declaration such as `extern int table[]` leaves the size open.
                 Some(known) => known.size = name.size,
-                None => found.push(DataVariable::of_symbol(name, false)),
+                None => found.push(self.whole_variable(name)),
             }
         }
         found.retain(|one| one.size > 0);
         found.sort_by_key(|one| one.address);
         found
+    }
+
+    /// The variable of a symbol, with its type where the debug information has it. Arrays at the end
+    /// of a structure are in the symbol's size and not in the type's.
+    fn whole_variable(&self, symbol: SymbolName) -> DataVariable {
+        let start = symbol.address;
+        let stated = self.stated_variables(start, start.saturating_add(1), false);
+        match stated.into_iter().find(|one| one.address == start) {
+            Some(stated) => DataVariable { size: symbol.size, ..stated },
+            None => DataVariable::of_symbol(symbol, false),
+        }
     }
 
     /// The thread-local variable at an offset of the image's block.

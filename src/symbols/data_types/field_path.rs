@@ -41,7 +41,8 @@ pub enum FieldExtent {
     Padding,
     /// Bit-fields of these names are in the bytes.
     BitFields(Vec<String>),
-    /// The bytes are shared by members of a union or by variants: these have the accessed bytes.
+    /// The bytes are shared by members of a union or by variants: these have the accessed bytes. Or they
+    /// are those of a virtual base class, whose place the type alone does not tell.
     Alternatives(Vec<String>),
 }
 
@@ -227,6 +228,16 @@ impl Search {
             touched.iter().map(|(.., end)| *end).max(),
         ) else {
             let (start, end) = hole;
+            let bases = inner.members().into_iter();
+            let bases = bases.filter(|member| member.role == MemberRole::VirtualBase);
+            let bases: Vec<String> =
+                bases.map(|base| format!("(virtual base {})", base.data_type.name())).collect();
+            let extent = if bases.is_empty() || end != end_of_object {
+                FieldExtent::Padding
+            } else {
+                // They lie behind the members, each where the running program says.
+                FieldExtent::Alternatives(bases)
+            };
             return FieldAt {
                 field: Field {
                     path: at.path,
@@ -234,7 +245,7 @@ impl Search {
                     size: end.saturating_sub(start),
                     type_name: String::new(),
                 },
-                extent: FieldExtent::Padding,
+                extent,
             };
         };
         if touched.iter().all(|(member, ..)| member.bits.is_some()) {
