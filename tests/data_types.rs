@@ -27,7 +27,7 @@ struct counters {
     _Atomic long atomic;
     struct { int in; union { int x; float y; }; };
     short matrix[3][4];
-    char hole_before; long after;
+    char hole_before; long after; pthread_mutex_t lock;
 
 };
 struct counters counters = { .u = { .whole = 3 } };
@@ -213,6 +213,7 @@ fn check_c(built: &mut Built) {
             (u + 56, 1, "counters.hole_before"),
             (u + 60, 4, "counters"),
             (u + 64, 8, "counters.after"),
+            (u + 72, 4, "counters.lock"),
         ],
     );
     assert!(matches!(path(&counters, u, 8).1, FieldExtent::Alternatives(_)));
@@ -253,7 +254,7 @@ fn check_c(built: &mut Built) {
     ];
     let expected = expected.map(|(offset, size, path)| (offset, size, path.to_owned()));
     assert_eq!(listed, expected);
-    assert_eq!(data_type.fields_in(0, u64::MAX).len(), 138);
+    assert_eq!(data_type.fields_in(0, u64::MAX).len(), 139);
     let neighbours = ImageAddress(counters.address)..ImageAddress(counters.address + 64);
     let all = built.symbolizer.variables_in(built.image, neighbours);
     assert!(all.iter().any(|one| one.name == "counters"), "{all:?}");
@@ -275,6 +276,7 @@ fn check_cpp(built: &mut Built) {
             (16, 8, "ns::derived.other_field"),
             (24, 4, "ns::derived.value"),
             (32, 8, "ns::derived.hits"),
+            (40, 4, "ns::derived.lock"),
         ],
     );
     let reuses = built.variable("reuses");

@@ -193,6 +193,11 @@ impl Page<'_> {
             };
             self.push(depth, &head);
             self.members(inner, depth + 1);
+            let padding = inner.sums().padding;
+            if padding > 0 && member.role != LayoutRole::Variant {
+                self.gap();
+                self.push(depth + 1, &format!("/* padding: {padding} */"));
+            }
             let name = member.name.as_deref().filter(|_| prefix.is_empty()).unwrap_or("");
             let end = match (is_rust, name) {
                 (true, _) => "},".to_owned(),
@@ -338,4 +343,107 @@ fn declaration(member: &LayoutMember, is_rust: bool) -> String {
         return format!("{result:width$}{pointer}", width = NAME_COLUMN);
     }
     format!("{head:width$}{name}{tail}{bits}{align};", width = NAME_COLUMN.max(head.len() + 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn member(name: &str, type_name: &str, offset: u64, size: u64) -> LayoutMember {
+        LayoutMember {
+            name: Some(name.to_owned()),
+            role: LayoutRole::Data,
+            type_name: type_name.to_owned(),
+            offset: Some(offset),
+            size,
+            bits: None,
+            stated_alignment: None,
+            inner_padding: 0,
+            inner: None,
+        }
+    }
+
+    /// As a change of a structure is made: from nothing but members.
+    fn made(language: &str) -> Layout {
+        Layout {
+            kind: LayoutKind::Struct,
+            keyword: "struct".to_owned(),
+            name: Some("made".to_owned()),
+            language: language.to_owned(),
+            declared_at: None,
+            start: 0,
+            taken: 0,
+            size: 80,
+            alignment: 8,
+            stated_alignment: None,
+            packed: false,
+            members: vec![
+                member("hits", "long", 0, 8),
+                member("names", "char * [4]", 16, 32),
+                member("run", "int (*)(...)", 48, 8),
+                member("last", "long", 64, 8),
+            ],
+        }
+    }
+
+    #[test]
+    fn notes_stand_beside_the_members_they_are_about() {
+        let margin = LayoutMargin {
+            title: "heat".to_owned(),
+            notes: vec![
+                LayoutNote { offset: 4, size: 4, text: "90 %".to_owned() },
+                LayoutNote { offset: 64, size: 1, text: "7 %".to_owned() },
+                LayoutNote { offset: 71, size: 1, text: "3 %".to_owned() },
+            ],
+        };
+        let text = layout(&made("C"), &LayoutStyle::default(), Some(&margin));
+        let expected = [
+            "    heat |",
+            "         | struct made {",
+            "    90 % | \tlong                       hits;                   /*     0     8 */",
+            "         |",
+            "         | \t/* XXX 8 bytes hole */",
+            "         |",
+            "         | \tchar *                     names[4];               /*    16    32 */",
+            "         | \tint                        (*run)(...);            /*    48     8 */",
+            "         |",
+            "         | \t/* XXX 8 bytes hole */",
+            "         |",
+            "         | \t/* --- cacheline 1 boundary (64 bytes) --- */",
+            "7 %, 3 % | \tlong                       last;                   /*    64     8 */",
+            "         |",
+            "         | \t/* size: 80, cachelines: 2, members: 4 */",
+            "         | \t/* sum members: 56, holes: 2, sum holes: 16 */",
+            "         | \t/* padding: 8 */",
+            "         | \t/* alignment: 8 */",
+            "         | \t/* last cacheline: 16 bytes */",
+            "         | };",
+        ];
+        assert_eq!(text.lines().collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn lines_begin_where_the_object_lies() {
+        let style = LayoutStyle { line_size: 64, start_in_line: 24 };
+        let text = layout(&made("C"), &style, None);
+        assert!(text.contains("/* --- cacheline 1 boundary (40 bytes) was 8 bytes ago --- */"));
+        let text = layout(&made("C"), &LayoutStyle { line_size: 128, start_in_line: 0 }, None);
+        assert!(!text.contains("boundary") && text.contains("cachelines: 1"), "{text}");
+    }
+
+    #[test]
+    fn rust_members_are_declared_as_rust_does() {
+        let text = layout(&made("Rust"), &LayoutStyle::default(), None);
+        assert!(text.contains("\thits: long, "), "{text}");
+        assert!(text.ends_with("\n}\n"), "{text}");
+    }
+
+    #[test]
+    fn names_cannot_steer_the_terminal() {
+        let mut hostile = made("C");
+        hostile.members = vec![member("a\u{1b}[2J", "b\nc", 0, 8)];
+        hostile.name = Some("d\u{202e}".to_owned());
+        let text = layout(&hostile, &LayoutStyle::default(), None);
+        assert!(!text.contains(['\u{1b}', '\u{202e}']) && text.contains("b?c"), "{text}");
+    }
 }

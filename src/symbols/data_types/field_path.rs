@@ -137,7 +137,7 @@ impl Search {
 
     fn descend(&mut self, of: &DataType, at: Position, depth: usize) -> FieldAt {
         let inner = of.stripped();
-        if depth > MAX_DEPTH || self.visited > MAX_VISITED {
+        if depth > MAX_DEPTH || self.visited > MAX_VISITED || of.is_opaque() {
             return self.leaf(of, at);
         }
         match inner.kind() {
@@ -367,7 +367,7 @@ impl Search {
             size: of.size().unwrap_or(0),
             type_name: of.name(),
         };
-        if depth > MAX_DEPTH {
+        if depth > MAX_DEPTH || of.is_opaque() {
             fields.push(leaf(at));
             return;
         }
