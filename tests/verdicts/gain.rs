@@ -98,5 +98,10 @@ fn prediction(lines: &[&Value]) -> Option<(Option<f64>, Option<f64>)> {
         let saved: f64 = gains.map(|gain| Some(1.0 - 1.0 / gain?)).sum::<Option<f64>>()?;
         (saved < 1.0).then(|| 1.0 / (1.0 - saved))
     };
-    Some((all("low"), all("high")))
+    // A range that is open below begins where nothing is gained.
+    let is_open = |line: &&Value| {
+        line["gain"]["basis"].as_str().is_some_and(|basis| basis.starts_with("at most"))
+    };
+    let low = if lines.iter().any(is_open) { None } else { all("low") };
+    Some((low, all("high")))
 }
