@@ -31,7 +31,7 @@ const MIXED_ELEMENTS: &[&str] = &["pad", "align", "shard"];
 const ELEMENTS: &[&str] = &["pad", "align"];
 /// The allocation is to blame, or the type's size and it.
 const ALLOCATION: &[&str] = &["allocate"];
-const ALLOCATED_ELEMENTS: &[&str] = &["pad", "allocate"];
+const ALLOCATED_ELEMENTS: &[&str] = &["pad", "align", "allocate"];
 const OBJECTS: &[&str] = &["align", "pad", "split"];
 /// No layout helps.
 const SHARED: &[&str] = &["shard"];
