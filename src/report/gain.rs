@@ -187,6 +187,11 @@ impl Prediction<'_> {
             true => (VECTOR_FORWARDING_CYCLES * cycle, VECTOR_CYCLES * cycle),
             false => (stored / STORED_SPREAD, stored.max(cycle) * SPREAD),
         };
+        // No loop is faster than the least that its parts take: then these were not measured rightly, by a
+        // recorder that was built without optimisation for instance.
+        if atomic / SPREAD > round || (is_changed && forwarded > round) {
+            return None;
+        }
         let at_least = (f64::from(facts.always) / MOST_PER_CYCLE * cycle)
             .max(atomic / SPREAD)
             .max(if is_changed { forwarded } else { 0.0 })

@@ -2,52 +2,58 @@
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::perf_data::Calibration;
 
-/// Rounds of one measurement: some tens of microseconds.
-const ROUNDS: u32 = 10_000;
-/// The fastest of so many counts: the others were disturbed.
-const REPEATS: u32 = 5;
+/// Rounds of one measurement: some microseconds.
+const ROUNDS: u64 = 2_000;
+/// The fastest of so many counts: the others were disturbed, be it by another machine on the same CPU.
+const REPEATS: u32 = 40;
+/// Disturbances last.
+const BETWEEN: Duration = Duration::from_micros(200);
 /// Cycles of a multiplication of 64-bit numbers that depends on the one before, three on Intel since
 /// Nehalem and on AMD since Zen, and of one that combines its bits with others (uops.info; Agner Fog,
 /// "Instruction tables").
 const CHAIN_CYCLES: u64 = 4;
 
-/// Measures; takes less than a millisecond.
+/// Measures; takes about ten milliseconds, most of them asleep.
 pub(super) fn calibrate() -> Calibration {
     let own = AtomicU64::new(0);
-    let locked_ps = fastest(|| {
-        for _ in 0..ROUNDS {
-            black_box(own.fetch_add(1, Ordering::Relaxed));
-        }
-    });
-    let stored_ps = fastest(|| {
-        for _ in 0..ROUNDS {
-            own.store(own.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
-        }
-    });
-    let chain_ps = fastest(|| {
-        let mut number = black_box(0x9e37_79b9_7f4a_7c15_u64);
-        let (factor, others) = (black_box(number | 1), black_box(number >> 7));
-        for _ in 0..ROUNDS {
-            number = number.wrapping_mul(factor) ^ others;
-        }
-        black_box(number);
-    });
-    Calibration { cycle_ps: chain_ps / CHAIN_CYCLES, locked_ps, stored_ps }
+    let (mut locked, mut stored, mut chain) = (u64::MAX, u64::MAX, u64::MAX);
+    for _ in 0..REPEATS {
+        locked = locked.min(nanoseconds(|| {
+            for _ in 0..ROUNDS {
+                black_box(own.fetch_add(1, Ordering::Relaxed));
+            }
+        }));
+        stored = stored.min(nanoseconds(|| {
+            for _ in 0..ROUNDS {
+                own.store(own.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+            }
+        }));
+        chain = chain.min(nanoseconds(|| {
+            let mut number = black_box(0x9e37_79b9_7f4a_7c15_u64);
+            let (factor, others) = (black_box(number | 1), black_box(number >> 7));
+            for _ in 0..ROUNDS {
+                number = number.wrapping_mul(factor) ^ others;
+            }
+            black_box(number);
+        }));
+        std::thread::sleep(BETWEEN);
+    }
+    let of_round = |time: u64| time.saturating_mul(1_000) / ROUNDS;
+    Calibration {
+        cycle_ps: of_round(chain) / CHAIN_CYCLES,
+        locked_ps: of_round(locked),
+        stored_ps: of_round(stored),
+    }
 }
 
-/// Picoseconds of one round in the fastest of several runs.
-fn fastest(run: impl Fn()) -> u64 {
-    let one = |_| {
-        let start = Instant::now();
-        run();
-        start.elapsed().as_nanos() as u64
-    };
-    let shortest = (0..REPEATS).map(one).min().unwrap_or_default();
-    shortest.saturating_mul(1_000) / u64::from(ROUNDS)
+fn nanoseconds(run: impl Fn()) -> u64 {
+    let start = Instant::now();
+    run();
+    u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

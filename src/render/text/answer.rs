@@ -11,6 +11,7 @@ use crate::report::model::{Gain, Grade, Line};
 /// What a line is, over it and those like it that follow.
 pub(super) fn heading(line: &Line) -> &'static str {
     match (line.grade, line.verdict) {
+        (Grade::Measured, Some("migrating")) => "Used in turns, which is no contention:",
         (Grade::Measured, _) if line.contended_loads > 0 => "Contended:",
         (Grade::Measured, _) if line.writers > 1 => {
             "Without a contended load among the samples, but several threads write:"

@@ -115,6 +115,9 @@ fn parting(line: &Line, objects: &[NamedObject]) -> Vec<Advice> {
 fn apart_objects(line: &Line, objects: &[&NamedObject]) -> Advice {
     let size = line.line_size;
     let language = language_of(objects);
+    if let Some(advice) = neighbours(line, objects) {
+        return advice;
+    }
     // What follows without a gap is no allocation of its own: allocators keep words in between.
     let mut in_order: Vec<&NamedObject> = objects.to_vec();
     in_order.sort_by_key(|object| object.base);
@@ -158,6 +161,46 @@ fn apart_objects(line: &Line, objects: &[&NamedObject]) -> Advice {
         ),
         code: (!parts.is_empty()).then(|| parts.join("\n")),
     }
+}
+
+/// Objects of one type that lie side by side, as the elements of an array do.
+fn neighbours(line: &Line, objects: &[&NamedObject]) -> Option<Advice> {
+    let first = objects.first()?;
+    let name = first.data_type.as_ref()?.name();
+    let (size, line_size, language) = (first.size.max(1), line.line_size, first.language);
+    let are_alike = objects.iter().all(|object| {
+        object.kind == "heap"
+            && object.name.is_none()
+            && object.data_type.as_ref().is_some_and(|of| of.name() == name)
+            && object.base.abs_diff(first.base).is_multiple_of(size)
+    });
+    if !are_alike || objects.iter().any(|object| object.heap.is_some()) {
+        return None;
+    }
+    let allocation = aligned_allocation(language, line_size);
+    Some(if size.is_multiple_of(line_size) {
+        Advice {
+            kind: "allocate",
+            text: format!(
+                "different threads use neighbouring {name}, {size} bytes each, which begin {} bytes into \
+                 a line, so that each lies in the lines of its neighbours: allocate them with {allocation}",
+                first.base % line_size
+            ),
+            code: None,
+        }
+    } else {
+        Advice {
+            kind: "pad",
+            text: format!(
+                "different threads use neighbouring {name}, {size} bytes each: make them {}; {}. The \
+                 allocation has to begin on a line as well, which malloc does not see to: {allocation}. \
+                 {PREFETCH}",
+                size.next_multiple_of(line_size),
+                padded_type(language, &name, line_size),
+            ),
+            code: None,
+        }
+    })
 }
 
 fn language_of(objects: &[&NamedObject]) -> Language {
