@@ -68,6 +68,19 @@ fn outputs_are_as_blessed() {
 }
 
 #[test]
+fn heat_beside_a_layout_is_as_blessed() {
+    let output = Command::cargo_bin("hitm")
+        .expect("the program")
+        .current_dir(counters())
+        .args(["layout", "-i", "counters.data", "--symfs", "root", "root/opt/counters"])
+        .arg("struct statistics")
+        .output()
+        .expect("it runs");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    compare(&counters().join("expected/layout.txt"), &output.stdout);
+}
+
+#[test]
 fn the_readme_shows_what_is_printed() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let readme = std::fs::read_to_string(root.join("README.md")).expect("a README");

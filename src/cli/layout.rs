@@ -6,9 +6,9 @@ use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use super::report::write_out;
-use hitm::render::{LayoutStyle, clean, json, layout};
-use hitm::report::{Hole, Layout, LayoutSums};
+use super::report::{report_of, write_out};
+use hitm::render::{LayoutMargin, LayoutNote, LayoutStyle, clean, grouped, json, layout};
+use hitm::report::{Heat, Hole, Layout, LayoutSums, heat};
 use hitm::symbols::{DataType, SymbolOptions, Symbolizer};
 
 #[derive(Debug, Args)]
@@ -30,6 +30,14 @@ pub struct LayoutArguments {
     #[arg(long)]
     expand: bool,
 
+    /// A recording, whose samples are told beside the members
+    #[arg(short, long, value_name = "FILE")]
+    input: Option<PathBuf>,
+
+    /// With -i, a directory that stands for the root of the recorded machine
+    #[arg(long, value_name = "DIR", requires = "input")]
+    symfs: Option<PathBuf>,
+
     /// Form of the output
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -50,6 +58,27 @@ struct LayoutReport<'a> {
     layout: &'a Layout,
     holes: Vec<Hole>,
     sums: LayoutSums,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    heat: Option<Vec<Heat>>,
+}
+
+/// What the samples say, as notes beside the members.
+fn margin(heat: &[Heat]) -> LayoutMargin {
+    let note = |it: &Heat| LayoutNote {
+        offset: it.offset,
+        size: it.size,
+        text: format!(
+            "{:>9} {:>9} {:>3} {:>3}",
+            grouped(it.samples),
+            grouped(it.waits.round() as u64),
+            it.readers,
+            it.writers
+        ),
+    };
+    LayoutMargin {
+        title: format!("{:>9} {:>9} {:>3} {:>3}", "samples", "waits", "rd", "wr"),
+        notes: heat.iter().map(note).collect(),
+    }
 }
 
 pub fn run(arguments: &LayoutArguments) -> anyhow::Result<()> {
@@ -63,12 +92,31 @@ pub fn run(arguments: &LayoutArguments) -> anyhow::Result<()> {
         types.iter().filter_map(|one| Some((one, Layout::of(one, arguments.expand)?))).collect();
     let line_size = arguments.line_size.parse().unwrap_or(64);
     match &layouts[..] {
-        [(_, only)] => {
+        [(data_type, only)] => {
             let mut out = Vec::new();
+            let heat = match &arguments.input {
+                Some(recording) => {
+                    let found = heat(
+                        &report_of(recording, arguments.symfs.as_deref())?,
+                        &data_type.name(),
+                        only.size,
+                    );
+                    if found.is_empty() {
+                        eprintln!(
+                            "hitm: no contended line of {} is known to hold a {}.",
+                            recording.display(),
+                            clean(&data_type.name())
+                        );
+                    }
+                    Some(found)
+                }
+                None => None,
+            };
             match arguments.format {
                 Format::Text => {
                     let style = LayoutStyle { line_size, start_in_line: 0 };
-                    out.extend(layout(only, &style, None).into_bytes());
+                    let margin = heat.as_deref().map(margin);
+                    out.extend(layout(only, &style, margin.as_ref()).into_bytes());
                 }
                 Format::Json => {
                     let report = LayoutReport {
@@ -77,6 +125,7 @@ pub fn run(arguments: &LayoutArguments) -> anyhow::Result<()> {
                         layout: only,
                         holes: only.holes(),
                         sums: only.sums(),
+                        heat,
                     };
                     json(&report, &mut out)?;
                 }

@@ -164,6 +164,20 @@ pub fn rendered_text(recording: &Path, is_verbose: bool) -> anyhow::Result<Vec<u
     rendered(&ReportArguments::from_arg_matches(&matches)?)
 }
 
+/// The report of a recording with all its contended lines.
+pub fn report_of(recording: &Path, symfs: Option<&Path>) -> anyhow::Result<hitm::report::Report> {
+    let words = [OsStr::new("report"), OsStr::new("-i"), recording.as_os_str()];
+    let symfs = symfs.map(|folder| [OsStr::new("--symfs"), folder.as_os_str()]);
+    let words = words.into_iter().chain(symfs.into_iter().flatten());
+    let command = ReportArguments::augment_args(clap::Command::new("report"));
+    let arguments = ReportArguments::from_arg_matches(&command.try_get_matches_from(words)?)?;
+    let named = || recording.display().to_string();
+    let input = Input::open(recording)?;
+    let opened = Recording::open(&input).with_context(named)?;
+    let options = arguments.options(recording, opened.features());
+    hitm::report::report(&opened, &options, SortKey::Cost, None, &|_| {}).with_context(named)
+}
+
 fn rendered(arguments: &ReportArguments) -> anyhow::Result<Vec<u8>> {
     arguments.check()?;
     let path = arguments.input.clone().map_or_else(default_input, Ok)?;
