@@ -39,6 +39,11 @@ impl LatencySum {
         self.cycles = self.cycles.saturating_add(cycles);
     }
 
+    fn merge(&mut self, other: &Self) {
+        self.count += other.count;
+        self.cycles = self.cycles.saturating_add(other.cycles);
+    }
+
     /// The mean, where there is one.
     pub fn mean(&self) -> Option<f64> {
         (self.count > 0).then(|| self.cycles as f64 / self.count as f64)
@@ -224,6 +229,27 @@ impl ContendedLine {
         }
     }
 
+    /// Cycles that its loads lost to other caches: those of contended loads beyond what the same
+    /// instructions took at this line when no other cache served them; where one never was, beyond what
+    /// all others took then. `None` where no load without contention tells.
+    pub fn lost_cycles(&self) -> Option<u64> {
+        let mut quiet = LatencySum::default();
+        for site in &self.sites {
+            quiet.merge(&site.latency_of(|source| !source.is_contended()));
+        }
+        let usual = quiet.mean()?;
+        let lost: f64 = self
+            .sites
+            .iter()
+            .map(|site| {
+                let contended = site.latency_of(Source::is_contended);
+                let price = site.mean_uncontended_cycles().unwrap_or(usual);
+                (contended.cycles as f64 - contended.count as f64 * price).max(0.0)
+            })
+            .sum();
+        Some(lost as u64)
+    }
+
     /// Threads with a load and threads with a store on this line.
     pub fn readers_and_writers(&self) -> (Threads, Threads) {
         let of = |kind| {
@@ -278,11 +304,14 @@ impl AccessSite {
     }
 
     fn mean_of(&self, counts: impl Fn(Source) -> bool) -> Option<f64> {
+        self.latency_of(counts).mean()
+    }
+
+    fn latency_of(&self, counts: impl Fn(Source) -> bool) -> LatencySum {
         let chosen = self.latencies.iter().filter(|(source, _)| counts(**source));
-        let sum = chosen.fold(LatencySum::default(), |sum, (_, latency)| LatencySum {
-            count: sum.count + latency.count,
-            cycles: sum.cycles.saturating_add(latency.cycles),
-        });
-        sum.mean()
+        chosen.fold(LatencySum::default(), |mut sum, (_, latency)| {
+            sum.merge(latency);
+            sum
+        })
     }
 }

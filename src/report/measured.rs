@@ -175,7 +175,10 @@ fn listed_line(
         contended_cycles: (line.contended_cycles > 0).then_some(line.contended_cycles),
         waited: None,
         contended_share: if all == 0 { 0.0 } else { line.contended as f64 / all as f64 },
-        cost: Cost::default(),
+        cost: Cost {
+            lost_cycles: line.lost_cycles().filter(|_| line.contended > 0),
+            ..Cost::default()
+        },
         c2c: Some(line.stats),
         objects: vec![object],
         fields: Vec::new(),

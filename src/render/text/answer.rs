@@ -132,9 +132,10 @@ pub(super) fn sentence(line: &Line) -> String {
 }
 
 fn measured_sentence(line: &Line) -> String {
+    let lost = line.cost.lost_cycles.map(|lost| format!(", {} of them lost", grouped(lost)));
     let cycles = line
         .contended_cycles
-        .map(|cycles| format!(" ({} cycles)", grouped(cycles)))
+        .map(|cycles| format!(" ({} cycles{})", grouped(cycles), lost.unwrap_or_default()))
         .unwrap_or_default();
     format!(
         "{}{cycles}, {:.1} % of all; {}; threads: {} read, {} write",
