@@ -145,7 +145,9 @@ pub(super) fn name_objects(line: &mut Line, objects: &[NamedObject]) {
 
 fn field_of(objects: &[&NamedObject], line: u64, access: &Access) -> Option<String> {
     let address = line + access.offset;
-    let object = objects.iter().find(|object| object.has(address))?;
+    let there = objects.iter().filter(|object| object.has(address));
+    // Where one lies in another, that tells most of which the type is known.
+    let object = there.min_by_key(|object| (object.data_type.is_none(), object.size))?;
     object.field(address, access.size.unwrap_or(1))
 }
 

@@ -348,6 +348,4 @@ pub(super) fn merge(objects: &mut Vec<NamedObject>, typed: Vec<NamedObject>, kin
             }
         }
     }
-    // The innermost is told where several lie at one address.
-    objects.sort_by_key(|object| (object.size, object.base));
 }

@@ -88,7 +88,12 @@ fn parting(line: &Line, objects: &[NamedObject]) -> Vec<Advice> {
         })
         .collect();
     let object_of = |stretch: &Stretch| {
-        objects.iter().position(|object| object.base < stretch.end && stretch.start < object.end())
+        let there = objects
+            .iter()
+            .enumerate()
+            .filter(|(_, object)| object.base < stretch.end && stretch.start < object.end());
+        let best = there.min_by_key(|(_, object)| (object.data_type.is_none(), object.size));
+        best.map(|(at, _)| at)
     };
     let mut touched: Vec<usize> = stretches.iter().filter_map(object_of).collect();
     touched.sort_unstable();
