@@ -266,7 +266,11 @@ impl Stop {
         let (pipe, writer) = io::pipe()?;
         let is_second = Arc::new(AtomicBool::new(false));
         let caught = Arc::new(AtomicUsize::new(0));
-        for signal in [SIGINT, SIGTERM] {
+        // Who started us with a signal ignored, as shells do in the background, means that for the
+        // command too, which inherits it as long as nobody handles it.
+        let ignored = hitm::system::signal_sets(std::process::id()).map_or(0, |sets| sets.ignored);
+        let is_ignored = |signal: &i32| ignored >> (signal - 1) & 1 == 1;
+        for signal in [SIGINT, SIGTERM].into_iter().filter(|signal| !is_ignored(signal)) {
             // In this order: the first one only sets the flag.
             signal_hook::flag::register_conditional_shutdown(
                 signal,

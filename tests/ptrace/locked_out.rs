@@ -67,7 +67,7 @@ fn the_demo_finds_its_line_and_says_why_it_stops_threads() {
         let text = String::from_utf8_lossy(&output.stdout);
         assert!(text.contains("Contention on 1 cache line costs"), "{text}");
         assert!(text.contains("  events   ptrace: "), "{text}");
-        for place in ["0x0  rmw      8", "0x8  rmw      8", "requests", "bytes"] {
+        for place in ["      0x0  ", "      0x8  ", "rmw", "requests", "bytes", "false sharing: "] {
             assert!(text.contains(place), "no {place:?}: {text}");
         }
         for sentence in [

@@ -29,6 +29,29 @@ fn the_commands_own_code_is_ours() {
     }
 }
 
+/// Shells start what runs in the background with interrupts ignored, and commands inherit that.
+#[test]
+fn what_is_ignored_stays_ignored() {
+    let Some(_) = busy() else { return };
+    let _alone = alone();
+    let folder = tempdir().expect("a folder");
+    let ignoring = "trap '' INT TERM; exec \"$@\"";
+    let asking = ["grep", "SigIgn", "/proc/self/status"];
+    let plain = output(Command::new("sh").args(["-c", ignoring, "sh"]).args(asking));
+    let mut recorder = Command::new("sh");
+    recorder.args(["-c", ignoring, "sh"]).arg(hitm().get_program()).args(["record", "-o"]);
+    let recorded = output(recorder.arg(folder.path().join("it.data")).arg("--").args(asking));
+    // The C library keeps signals from 32 on for itself.
+    let ignored = |output: &std::process::Output| {
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let set = text.trim().rsplit('\t').next().and_then(|set| u64::from_str_radix(set, 16).ok());
+        set.map(|set| set & 0x7fff_ffff)
+    };
+    assert_eq!(ignored(&recorded), ignored(&plain), "{}", said(&recorded));
+    let (interrupt, end) = (1 << 1, 1 << 14);
+    assert!(ignored(&plain).is_some_and(|set| set & interrupt != 0 && set & end != 0));
+}
+
 #[test]
 fn our_own_failures_are_told_apart() {
     let Some(_) = busy() else { return };
