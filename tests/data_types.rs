@@ -322,21 +322,24 @@ fn check_rust(built: &mut Built) {
     );
 }
 
+/// Forms of debug information.
+const FORMS: &[&[&str]] = &[
+    &["-gdwarf-4"],
+    &["-gdwarf-5"],
+    &["-gdwarf-5", "-O2"],
+    &["-gdwarf-4", "-fdebug-types-section"],
+    &["-gdwarf-5", "-fdebug-types-section"],
+    &["-gz"],
+    &["-gdwarf-4", "-gsplit-dwarf"],
+    &["-gdwarf-5", "-gsplit-dwarf"],
+    &["-gdwarf-4", "-gsplit-dwarf", "-fdebug-types-section"],
+    &["-gdwarf-5", "-gsplit-dwarf", "-fdebug-types-section"],
+];
+
 #[test]
 fn variables_and_fields_of_a_c_program() {
     let directory = tempfile::tempdir().expect("a directory");
-    for flags in [
-        &["-gdwarf-4"][..],
-        &["-gdwarf-5"],
-        &["-gdwarf-5", "-O2"],
-        &["-gdwarf-4", "-fdebug-types-section"],
-        &["-gdwarf-5", "-fdebug-types-section"],
-        &["-gz"],
-        &["-gdwarf-4", "-gsplit-dwarf"],
-        &["-gdwarf-5", "-gsplit-dwarf"],
-        &["-gdwarf-4", "-gsplit-dwarf", "-fdebug-types-section"],
-        &["-gdwarf-5", "-gsplit-dwarf", "-fdebug-types-section"],
-    ] {
+    for flags in FORMS {
         eprintln!("{flags:?}");
         if let Some(mut built) = build(directory.path(), "program.c", C_PROGRAM, flags) {
             check_c(&mut built);
@@ -347,18 +350,7 @@ fn variables_and_fields_of_a_c_program() {
 #[test]
 fn variables_and_fields_of_a_cpp_program() {
     let directory = tempfile::tempdir().expect("a directory");
-    for flags in [
-        &["-gdwarf-4"][..],
-        &["-gdwarf-5"],
-        &["-gdwarf-5", "-O2"],
-        &["-gdwarf-4", "-fdebug-types-section"],
-        &["-gdwarf-5", "-fdebug-types-section"],
-        &["-gz"],
-        &["-gdwarf-4", "-gsplit-dwarf"],
-        &["-gdwarf-5", "-gsplit-dwarf"],
-        &["-gdwarf-4", "-gsplit-dwarf", "-fdebug-types-section"],
-        &["-gdwarf-5", "-gsplit-dwarf", "-fdebug-types-section"],
-    ] {
+    for flags in FORMS {
         eprintln!("{flags:?}");
         if let Some(mut built) = build(directory.path(), "program.cc", CPP_PROGRAM, flags) {
             check_cpp(&mut built);

@@ -14,7 +14,7 @@ fn shows_one_line_and_what_padding_gains() {
         for thread in ["requests", "bytes"] {
             assert!(text.contains(thread), "no thread {thread}: {text}");
         }
-        for place in ["0x0  rmw      8", "0x8  rmw      8"] {
+        for place in ["      0x0  ", "      0x8  ", "rmw", "demo::STATISTICS", "false sharing: "] {
             assert!(text.contains(place), "no {place:?}: {text}");
         }
         let gain = text

@@ -1,12 +1,10 @@
 //! Hits, each with the instruction that made it.
 
-use rustc_hash::FxHashMap;
-
-use crate::access::{Bases, CodeAddress, DecodedFunction, Direction, FunctionCode, Trap, WatchHit};
-use crate::lines::Identity;
+use crate::access::{Bases, CodeAddress, Direction, Trap, WatchHit};
 use crate::lines::timed::{CodeSource, SampledCode};
+use crate::lines::{DecodedCode, Identity};
 use crate::perf_data::Recording;
-use crate::process::{Pid, ThreadBases};
+use crate::process::ThreadBases;
 
 /// A hit, and what the code says of it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -33,14 +31,6 @@ impl PlacedHit {
     }
 }
 
-/// A function that hits were in.
-struct Function {
-    first: u64,
-    end: u64,
-    bias: u64,
-    decoded: DecodedFunction,
-}
-
 /// All hits of a recording, by time.
 pub fn hits(
     recording: &Recording<'_>,
@@ -48,7 +38,7 @@ pub fn hits(
     source: &mut dyn CodeSource,
     bases: &ThreadBases,
 ) -> Vec<PlacedHit> {
-    let mut functions: FxHashMap<(Option<u32>, Pid), Vec<Function>> = FxHashMap::default();
+    let mut functions = DecodedCode::new(source);
     let mut placed = Vec::new();
     if !recording.events().iter().any(crate::access::watches_memory) {
         return placed;
@@ -56,7 +46,7 @@ pub fn hits(
     for batch in recording.batches() {
         for (position, record) in recording.samples(batch) {
             if let Ok(Some(hit)) = WatchHit::of(recording, position, &record) {
-                placed.push(place(hit, identity, source, bases, &mut functions));
+                placed.push(place(hit, identity, bases, &mut functions));
             }
         }
     }
@@ -67,47 +57,27 @@ pub fn hits(
 fn place(
     hit: WatchHit,
     identity: &Identity<'_>,
-    source: &mut dyn CodeSource,
     bases: &ThreadBases,
-    functions: &mut FxHashMap<(Option<u32>, Pid), Vec<Function>>,
+    functions: &mut DecodedCode<'_>,
 ) -> PlacedHit {
     // The byte before the next instruction is one of the instruction that was caught, unless that is
     // a jump, or repeats itself: then it is in the same function at least.
     let last = hit.next.0.saturating_sub(1);
     let mapping = identity.processes().find_user(hit.pid, last, hit.time);
-    let known = functions.entry((mapping, hit.pid)).or_default();
-    let covers = |function: &Function| (function.first..function.end).contains(&last);
-    if !known.iter().any(covers) {
-        let sampled =
-            SampledCode { mapping, pid: hit.pid, code: CodeAddress(last), time: hit.time };
-        if let Ok(loaded) = source.function(&sampled) {
-            let first = loaded.address.wrapping_add(loaded.load_bias);
-            known.push(Function {
-                first,
-                end: first.saturating_add(loaded.bytes.len() as u64),
-                bias: loaded.load_bias,
-                decoded: DecodedFunction::decode(&FunctionCode {
-                    instructions: loaded.instructions,
-                    address: loaded.address,
-                    bytes: &loaded.bytes,
-                    starts_at_boundary: loaded.starts_at_boundary,
-                }),
-            });
-        }
-    }
-    let culprit = known.iter().find(|function| covers(function)).and_then(|function| {
+    let sampled = SampledCode { mapping, pid: hit.pid, code: CodeAddress(last), time: hit.time };
+    let culprit = functions.function(&sampled).and_then(|function| {
         let trap = Trap {
-            next: hit.next.0.wrapping_sub(function.bias),
+            next: hit.next.0.wrapping_sub(function.load_bias),
             registers: hit.registers.as_ref(),
             bases: Bases {
-                load_bias: function.bias,
+                load_bias: function.load_bias,
                 thread: bases.find(hit.pid, hit.tid, hit.time),
             },
             address: hit.address,
             length: hit.length,
             writes_only: hit.writes_only,
         };
-        Some((function.decoded.culprit(&trap)?, function.bias))
+        Some((function.decoded.culprit(&trap)?, function.load_bias))
     });
     match culprit {
         Some((culprit, bias)) => PlacedHit {
