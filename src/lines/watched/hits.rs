@@ -103,7 +103,7 @@ fn place(
 pub(in crate::lines::watched) mod tests {
     use super::*;
     use crate::perf_data::SamplePosition;
-    use crate::process::{Cpu, Tid, Time};
+    use crate::process::{Cpu, Pid, Tid, Time};
 
     /// A hit of a thread on a CPU at a time in µs.
     pub(in crate::lines::watched) fn hit(
