@@ -121,7 +121,7 @@ fn typed(access: &TypedAccess, code: &SiteCode, names: &mut Names<'_>) -> Option
         });
     }
     let [(base, 1), rest @ ..] = &operand_address.registers[..] else { return None };
-    let pointed = search.pointed(at, *base, 0)?;
+    let pointed = search.pointed(at, *base, 0, true)?;
     let size = pointed.data_type.size().filter(|size| *size > 0)?;
     let offset = pointed.offset.wrapping_add(operand_address.displacement);
     // An index counts whole objects, or an array within one: which is not known.
@@ -161,13 +161,20 @@ impl Search<'_> {
         found.0.certain.then_some(found)
     }
 
-    /// What a register points into before the instruction at `code`.
-    fn pointed(&mut self, code: u64, register: DwarfRegister, steps: usize) -> Option<Pointed> {
+    /// What a register points into before the instruction at `code`. On the way to an object there may be
+    /// pointers to pointers; at its end only what has parts of its own is wanted.
+    fn pointed(
+        &mut self,
+        code: u64,
+        register: DwarfRegister,
+        steps: usize,
+        wants_object: bool,
+    ) -> Option<Pointed> {
         if steps > MAX_STEPS || self.visited.contains(&(code, register)) {
             return None;
         }
         self.visited.push((code, register));
-        self.by_variable(code, register).or_else(|| {
+        self.by_variable(code, register, wants_object).or_else(|| {
             let sources = self.function.decoded.sources(code, register);
             let mut agreed: Option<Pointed> = None;
             for source in sources {
@@ -175,7 +182,7 @@ impl Search<'_> {
                 if self.is_of_loop(&source, register) {
                     continue;
                 }
-                let pointed = self.by_source(&source, steps)?;
+                let pointed = self.by_source(&source, steps, wants_object)?;
                 if agreed.as_ref().is_some_and(|known| !known.agrees_with(&pointed)) {
                     return None;
                 }
@@ -190,14 +197,19 @@ impl Search<'_> {
             if register == own && self.visited.contains(&(code, register)))
     }
 
-    fn by_source(&mut self, source: &ValueSource, steps: usize) -> Option<Pointed> {
+    fn by_source(
+        &mut self,
+        source: &ValueSource,
+        steps: usize,
+        wants_object: bool,
+    ) -> Option<Pointed> {
         match *source {
             ValueSource::Entry { register } => {
                 let first = self.function.first.wrapping_sub(self.function.load_bias);
-                self.by_variable(first, register)
+                self.by_variable(first, register, wants_object)
             }
             ValueSource::Sum { code, register, addend } => {
-                let from = self.pointed(code, register, steps + 1)?;
+                let from = self.pointed(code, register, steps + 1, wants_object)?;
                 let offset = from.offset.wrapping_add(addend);
                 let size = from.data_type.size()?;
                 (offset < size).then_some(Pointed { offset, ..from })
@@ -210,15 +222,17 @@ impl Search<'_> {
                     is_thread_relative: false,
                 };
                 if let Some((value, within)) = self.stack_variable(code, &address) {
-                    return pointee_at(&value.data_type?, within);
+                    return pointee_at(&value.data_type?, within, wants_object);
                 }
-                let from = self.pointed(code, register, steps + 1)?;
-                pointee_at(&from.data_type, from.offset.wrapping_add(displacement))
+                let from = self.pointed(code, register, steps + 1, false)?;
+                let offset = from.offset.wrapping_add(displacement);
+                pointee_at(&from.data_type, offset, wants_object)
             }
             ValueSource::Load { register: None, displacement, .. } => {
                 let variable =
                     self.symbolizer.variable_at(self.image, ImageAddress(displacement))?;
-                pointee_at(&variable.data_type?, displacement.checked_sub(variable.address)?)
+                let offset = displacement.checked_sub(variable.address)?;
+                pointee_at(&variable.data_type?, offset, wants_object)
             }
             ValueSource::Address { .. } | ValueSource::Returned { .. } | ValueSource::Other => None,
         }
@@ -226,18 +240,25 @@ impl Search<'_> {
 
     /// What a register points into by the variables that the debug information has in it. Of several the
     /// largest object tells most, if the others lie in it.
-    fn by_variable(&mut self, code: u64, register: DwarfRegister) -> Option<Pointed> {
+    fn by_variable(
+        &mut self,
+        code: u64,
+        register: DwarfRegister,
+        wants_object: bool,
+    ) -> Option<Pointed> {
         let values = self.symbolizer.value_in_register(self.image, ImageAddress(code), register.0);
         let mut found: Vec<Pointed> = Vec::new();
         for value in values.into_iter().filter(|value| value.certain) {
             let ValuePlace::Value { offset } = value.place else { continue };
-            let Some(pointee) = value.data_type.and_then(|it| pointee(&it, value.part)) else {
+            let Some(pointee) =
+                value.data_type.and_then(|it| pointee(&it, value.part, wants_object))
+            else {
                 continue;
             };
             // The variable is the register plus `offset`, so the register is that far before it.
             let Ok(before) = u64::try_from(offset.checked_neg()?) else { continue };
             let pointed = Pointed { data_type: pointee, offset: before };
-            if is_object(&pointed.data_type) && !found.iter().any(|it| it.agrees_with(&pointed)) {
+            if !found.iter().any(|it| it.agrees_with(&pointed)) {
                 found.push(pointed);
             }
         }
@@ -283,14 +304,15 @@ fn is_object(of: &DataType) -> bool {
 }
 
 /// What the pointer at an offset of an object points to.
-fn pointee_at(of: &DataType, offset: u64) -> Option<Pointed> {
+fn pointee_at(of: &DataType, offset: u64, wants_object: bool) -> Option<Pointed> {
     let mut inner = of.stripped();
     let mut rest = offset;
     for _ in 0..MAX_WRAPPERS * 2 {
         match inner.kind() {
             TypeKind::Pointer | TypeKind::Reference if rest == 0 => {
                 let data_type = inner.target()?;
-                return is_object(&data_type).then_some(Pointed { data_type, offset: 0 });
+                let is_wanted = !wants_object || is_object(&data_type);
+                return is_wanted.then_some(Pointed { data_type, offset: 0 });
             }
             TypeKind::Array => {
                 let (element, _) = inner.element()?;
@@ -313,8 +335,8 @@ fn pointee_at(of: &DataType, offset: u64) -> Option<Pointed> {
 }
 
 /// What a value of this type, or the part of it that is there, points to.
-fn pointee(of: &DataType, part: Option<(u64, u64)>) -> Option<DataType> {
-    Some(pointee_at(of, part.map_or(0, |(start, _)| start))?.data_type)
+fn pointee(of: &DataType, part: Option<(u64, u64)>, wants_object: bool) -> Option<DataType> {
+    Some(pointee_at(of, part.map_or(0, |(start, _)| start), wants_object)?.data_type)
 }
 
 /// Puts types to what is known otherwise: an allocation has the type of the operands that touch it, if it

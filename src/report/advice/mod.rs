@@ -320,6 +320,23 @@ fn members(
     let language = object.language;
     let note =
         |arrangement: &Arrangement| notation(arrangement, &type_name, language, line_size, &users);
+    if is_of_a_library(&type_name) {
+        let inside = match language {
+            Language::Rust => format!(
+                "wrap what it holds in crossbeam_utils::CachePadded, or give its type {}",
+                words::aligned(language, line_size)
+            ),
+            _ => format!("give the type of what it holds {}", words::aligned(language, line_size)),
+        };
+        return Some(Advice {
+            kind: "align",
+            text: format!(
+                "{type_name} is a library's own, and its counts stand beside what it holds: {inside}. \
+                 {PREFETCH}"
+            ),
+            code: Some(note(&now)),
+        });
+    }
     let added = after.size.saturating_sub(now.size);
     let heap = match object.kind {
         "heap" => {
@@ -338,6 +355,13 @@ fn members(
         ),
         code: Some(format!("/* as it is */\n{}\n\n/* apart */\n{}", note(&now), note(&after))),
     })
+}
+
+/// Whether a type is one that its user cannot change.
+fn is_of_a_library(type_name: &str) -> bool {
+    ["std::", "core::", "alloc::", "__gnu_cxx::", "boost::"]
+        .iter()
+        .any(|library| type_name.starts_with(library))
 }
 
 fn listed(names: &[&str]) -> String {
